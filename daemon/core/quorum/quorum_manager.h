@@ -94,6 +94,8 @@ class QuorumManager {
   bool reaches() const { return reaches_; }
   bool holding() const { return holding_; }
   bool degraded() const { return degraded_; }
+  // The LUN answers again after the session or the reservation was lost: a view change must re-key.
+  bool wants_rekey() const { return holding_ && rekey_reported_ && !arbitrating_; }
   const std::string& degraded_reason() const { return degraded_reason_; }
   // Time of the last completed beacon (holder) or head read (observer); never before the first.
   Instant proven_at() const { return proven_at_; }
