@@ -182,6 +182,12 @@ class AgentPort:
             raise
         raise AssertionError("unreachable")
 
+    def send_only(self, command: str) -> None:
+        """Starts a command without waiting for its end: a reboot, say."""
+        text = command.encode()
+        body = struct.pack("<II", 60000, len(text)) + text
+        self._request("R", body, time.monotonic() + patient(5))
+
     def _abandon(self) -> None:
         """Asks to kill what runs; never waits. The next request does the same in any case."""
         if self._socket:
