@@ -48,7 +48,10 @@ MASKED_UNITS = (
     "systemd-journal-catalog-update.service", "systemd-logind.service", "nftables.service",
     "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
     "systemd-udev-settle.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
-    "systemd-user-sessions.service",
+    "systemd-user-sessions.service", "modprobe@configfs.service", "modprobe@dm_mod.service", "modprobe@fuse.service",
+    "modprobe@loop.service", "sys-kernel-config.mount", "sys-fs-fuse-connections.mount", "systemd-remount-fs.service",
+    "proc-sys-fs-binfmt_misc.automount", "kmod-static-nodes.service", "systemd-modules-load.service",
+    "systemd-boot-system-token.service", "systemd-ask-password-console.path", "systemd-ask-password-wall.path",
 )  # fmt: skip
 
 KERNEL_PATTERN = r"^linux-image-6\.1\.0-[0-9]+-cloud-amd64$"
