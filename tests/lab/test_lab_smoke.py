@@ -25,9 +25,13 @@ KEYS = {"node1": "0x1111", "node2": "0x2222"}
 
 @pytest.fixture(scope="module")
 def device(lab: Lab) -> str:
-    """The data LUN's stable name, the same on every node."""
-    lab.attach_data()
-    return f"/dev/disk/by-id/wwn-0x{lab.storage.luns[1].naa}"
+    """The data LUN's kernel name; the only SCSI disk, so the same on every node."""
+    disks = lab.attach_data()
+    link = f"/dev/disk/by-id/wwn-0x{lab.storage.luns[1].naa}"
+    for node in lab.nodes:
+        assert node.wait("the link by identity", f"readlink -e {link}").strip() == disks[node.name][1]
+    assert {disk for found in disks.values() for disk in found.values()} == {"/dev/sda"}
+    return "/dev/sda"
 
 
 def pings(lab: Lab, net: str) -> bool:
@@ -169,6 +173,7 @@ def test_frozen_target_and_short_replacement_timeout(lab: Lab, device: str) -> N
     finally:
         lab.storage.thaw()
     node.wait("the disk after the thaw", read, timeout=90)
+    assert node.data_disks([1]) == {1: device}
 
 
 def test_links(lab: Lab) -> None:
@@ -238,7 +243,7 @@ def test_power_cut_and_reboot(lab: Lab, device: str) -> None:
         assert node.run("test -e /root/probe").rc == 1
         assert node.check("systemctl is-active probe.service").strip() == "active"
         assert "again" in node.journal()
-        node.wait("the data disk", f"test -b {device}", timeout=90)
+        assert node.data_disks([1], timeout=90) == {1: device}
 
     before = node.boot_id()
     node.power_cut()

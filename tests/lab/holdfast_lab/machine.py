@@ -424,7 +424,11 @@ class Node(Machine):
         return self.data_disks(luns)
 
     def data_disks(self, luns: Sequence[int], timeout: float = 60.0) -> dict[int, str]:
-        """Waits for the kernel disks of these LUNs; returns LUN number → /dev/sdX."""
+        """Waits for the kernel disks of these LUNs; returns LUN number → /dev/sdX.
+
+        From sysfs, not from /dev/disk/by-id: udev removes those links when it happens to probe a disk while the target
+        is away, and does not bring them back when it returns.
+        """
 
         def found() -> dict[int, str] | None:
             disks = {int(lun): dev for dev, lun, *_ in map(str.split, self.disks())}
