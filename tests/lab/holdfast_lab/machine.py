@@ -65,6 +65,11 @@ def make_disk(path: Path, megabytes: int, ext4: bool = False) -> None:
     temporary.rename(path)
 
 
+def _beneath_usr(path: str) -> str:
+    """/lib, /bin and /sbin are links into /usr; a directory of that name could not be copied over the link."""
+    return f"/usr{path}" if path.split("/")[1] in ("bin", "sbin", "lib", "lib64") else path
+
+
 class Machine:
     """A guest. `start`+`wait_agent` or `boot`; then `run`, `put`, `get`, and the faults."""
 
@@ -238,7 +243,9 @@ class Machine:
         with self._agent.port(patient(timeout)) as port:
             port.put(path, data, mode, patient(timeout))
             if persist:
-                port.put(f"/persist/overlay{path}", data, mode, patient(timeout))
+                port.put(f"/persist/overlay{_beneath_usr(path)}", data, mode, patient(timeout))
+                # A power cut takes what is only in the guest's page cache.
+                port.run("sync -f /persist", patient(timeout))
 
     def get(self, path: str, timeout: float = 60.0) -> bytes:
         """Reads a file of the guest."""

@@ -59,7 +59,7 @@ class Qmp:
             if "error" in answer:
                 raise QmpError(f"{command['execute']}: {answer['error'].get('desc')}")
 
-    def command(self, name: str, timeout: float = 20.0, **arguments: Any) -> Any:
+    def command(self, name: str, /, timeout: float = 20.0, **arguments: Any) -> Any:
         """Executes one command and returns its result."""
         deadline = time.monotonic() + patient(timeout)
         with self._lock:
