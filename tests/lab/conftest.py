@@ -1,7 +1,7 @@
 """Fixtures for tests on virtual machines.
 
 A module says what lab it wants with `LAB = dict(nodes=2, …)` (the arguments of `holdfast_lab.Lab`) and asks for the
-fixture `lab`; the machines boot once a module. When a test fails, consoles, journals and states of all machines are
+fixture `lab`; the machines boot once a module. A module that must compute them overrides the fixture `lab_options`. When a test fails, consoles, journals and states of all machines are
 saved below $HOLDFAST_ARTIFACTS/<test>.
 """
 
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from holdfast_lab import Lab, config
@@ -57,10 +58,16 @@ def _artifacts(name: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A booted lab as the module's LAB says; LAB["product"] = True lays the build under test over the nodes."""
-    wanted = dict(getattr(request.module, "LAB", {}))
-    if wanted.pop("product", False):
+def lab_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Arguments of `Lab` for this module."""
+    return dict(getattr(request.module, "LAB", {}))
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest, lab_options: dict[str, Any]) -> Iterator[Lab]:
+    """A booted lab as the module's LAB says; "product": True lays the build under test over the nodes."""
+    wanted = dict(lab_options)
+    if wanted.get("product") is True:
         wanted["product"] = request.getfixturevalue("product")
         if wanted["product"] is None:
             pytest.skip("no build to install (HOLDFAST_BUILD or HOLDFAST_STAGE)")

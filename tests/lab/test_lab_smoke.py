@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from holdfast_lab import CommandFailed, CommandTimeout, Lab, config
@@ -18,9 +19,24 @@ from holdfast_lab import lab as lab_module
 from holdfast_lab.config import wait_for
 from holdfast_lab.machine import host_load
 
-LAB = {"nodes": 2}
 HERE = Path(__file__).resolve().parent
 KEYS = {"node1": "0x1111", "node2": "0x2222"}
+
+
+@pytest.fixture(scope="module")
+def lab_options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Two nodes with a stand-in for the product, laid out the way `cmake --install` may do it."""
+    tree = tmp_path_factory.mktemp("product")
+    for name, mode, text in (
+        ("usr/sbin/standin", 0o755, "#!/bin/sh\necho standing in\n"),
+        ("lib/systemd/system/standin.service", 0o644, "[Service]\nType=oneshot\nExecStart=/usr/sbin/standin\n"),
+        ("etc/holdfast/standin.toml", 0o600, "a = 1\n"),
+    ):
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+    return {"nodes": 2, "product": tree}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +61,16 @@ def test_boot_times(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
         for name, (agent, ready) in lab.times().items():
             print(f"  {name}: agent {agent:.1f} s, ready {ready:.1f} s")
     assert all(ready for _, ready in lab.times().values())
+
+
+def test_product_lies_over_the_root(lab: Lab) -> None:
+    for node in lab.nodes:
+        node.check("systemctl start standin.service", timeout=60)
+        assert "standing in" in node.journal("-u standin")
+        assert node.check("cat /etc/holdfast/standin.toml") == "a = 1\n"
+        # The root's own links into /usr are still there.
+        assert node.check("readlink /lib /bin /sbin").split() == ["usr/lib", "usr/bin", "usr/sbin"]
+    assert lab.storage.run("test -e /usr/sbin/standin").rc == 1
 
 
 def test_commands_are_exact(lab: Lab) -> None:
