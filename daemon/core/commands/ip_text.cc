@@ -31,7 +31,8 @@ int parse_groups(std::string_view text, uint8_t* out, int groups_max) {
     }
     unsigned part = 0;
     auto [end, error] = std::from_chars(one.data(), one.data() + one.size(), part, 16);
-    if (error != std::errc() || end != one.data() + one.size() || one.size() > 4 || count >= groups_max) return -1;
+    if (error != std::errc() || end != one.data() + one.size() || one.size() > 4 || count >= groups_max)
+      return -1;
     out[count * 2] = static_cast<uint8_t>(part >> 8);
     out[count * 2 + 1] = static_cast<uint8_t>(part);
     ++count;

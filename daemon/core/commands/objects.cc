@@ -9,7 +9,8 @@ namespace {
 std::optional<NodeId> id_of(std::string_view text) {
   uint64_t id = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc() || end != text.data() + text.size() || id < 1 || id > nodes_max) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size() || id < 1 || id > nodes_max)
+    return std::nullopt;
   if (std::to_string(id) != text) return std::nullopt;
   return NodeId{id};
 }
@@ -26,29 +27,45 @@ std::vector<std::string> dependencies_of(const Tree& tree, const std::string& re
 
 std::string_view to_string(ResourceState state) {
   switch (state) {
-    case ResourceState::online: return "Online";
-    case ResourceState::offline: return "Offline";
-    case ResourceState::failed: return "Failed";
-    case ResourceState::online_pending: return "OnlinePending";
-    case ResourceState::offline_pending: return "OfflinePending";
+    case ResourceState::online:
+      return "Online";
+    case ResourceState::offline:
+      return "Offline";
+    case ResourceState::failed:
+      return "Failed";
+    case ResourceState::online_pending:
+      return "OnlinePending";
+    case ResourceState::offline_pending:
+      return "OfflinePending";
   }
   return "Unknown";
 }
 
 std::string_view to_string(GroupState state) {
   switch (state) {
-    case GroupState::online: return "Online";
-    case GroupState::offline: return "Offline";
-    case GroupState::failed: return "Failed";
-    case GroupState::partial_online: return "PartialOnline";
-    case GroupState::pending: return "Pending";
+    case GroupState::online:
+      return "Online";
+    case GroupState::offline:
+      return "Offline";
+    case GroupState::failed:
+      return "Failed";
+    case GroupState::partial_online:
+      return "PartialOnline";
+    case GroupState::pending:
+      return "Pending";
   }
   return "Unknown";
 }
 
-std::string node_key(NodeId id) { return "nodes/" + std::to_string(id.value); }
-std::string group_key(std::string_view name) { return "groups/" + std::string(name); }
-std::string resource_key(std::string_view name) { return "resources/" + std::string(name); }
+std::string node_key(NodeId id) {
+  return "nodes/" + std::to_string(id.value);
+}
+std::string group_key(std::string_view name) {
+  return "groups/" + std::string(name);
+}
+std::string resource_key(std::string_view name) {
+  return "resources/" + std::string(name);
+}
 
 std::vector<NodeRecord> all_nodes(const Tree& tree) {
   std::vector<NodeRecord> out;
@@ -88,8 +105,13 @@ ResourceState effective_resource_state(const Tree& tree, NodeSet members, std::s
   if (!generation || generation->number() != tree.number(group, "Generation")) return ResourceState::offline;
   if (!members.contains(NodeId{tree.number(group, "Owner")})) return ResourceState::offline;
   switch (uint64_t state = tree.number(key, "State", 3)) {
-    case 2: case 4: case 129: case 130: return static_cast<ResourceState>(state);
-    default: return ResourceState::offline;
+    case 2:
+    case 4:
+    case 129:
+    case 130:
+      return static_cast<ResourceState>(state);
+    default:
+      return ResourceState::offline;
   }
 }
 
@@ -98,11 +120,17 @@ GroupState effective_group_state(const Tree& tree, NodeSet members, std::string_
   auto resources = resources_of(tree, group);
   for (const auto& resource : resources) {
     switch (effective_resource_state(tree, members, resource)) {
-      case ResourceState::failed: return GroupState::failed;
-      case ResourceState::online: ++online; break;
+      case ResourceState::failed:
+        return GroupState::failed;
+      case ResourceState::online:
+        ++online;
+        break;
       case ResourceState::online_pending:
-      case ResourceState::offline_pending: ++pending; break;
-      case ResourceState::offline: break;
+      case ResourceState::offline_pending:
+        ++pending;
+        break;
+      case ResourceState::offline:
+        break;
     }
   }
   if (pending > 0) return GroupState::pending;
@@ -112,7 +140,8 @@ GroupState effective_group_state(const Tree& tree, NodeSet members, std::string_
 
 bool wanted_online(const Tree& tree, std::string_view resource) {
   std::string key = resource_key(resource);
-  return tree.number(key, "PersistentState", tree.number(group_key(tree.text(key, "Group")), "PersistentState")) != 0;
+  return tree.number(key, "PersistentState",
+                     tree.number(group_key(tree.text(key, "Group")), "PersistentState")) != 0;
 }
 
 NodeSet nodes_of_list(const Tree& tree, const std::vector<std::string>& names) {
@@ -140,7 +169,8 @@ std::string why_unfit(const Tree& tree, NodeSet members, const NodeRecord& node,
   if (!possible_owners(tree, group).contains(node.id)) {
     for (const auto& resource : resources_of(tree, group)) {
       auto names = tree.list(resource_key(resource), "PossibleOwners");
-      if (!names.empty() && !contains(names, node.name)) return "is no possible owner of resource '" + resource + "'";
+      if (!names.empty() && !contains(names, node.name))
+        return "is no possible owner of resource '" + resource + "'";
     }
   }
   return {};
@@ -169,7 +199,8 @@ std::string fit_nodes_text(const Tree& tree, NodeSet members, std::string_view g
   return out;
 }
 
-std::string dependency_cycle(const Tree& tree, const std::string& resource, const std::vector<std::string>& dependencies) {
+std::string dependency_cycle(const Tree& tree, const std::string& resource,
+                             const std::vector<std::string>& dependencies) {
   // Depth first along Dependencies; a way back to `resource` is the only new circle there can be.
   std::vector<std::string> path, seen;
   auto reaches = [&](auto&& self, const std::string& from) -> bool {
@@ -228,7 +259,8 @@ std::vector<std::string> connected_with(const Tree& tree, const std::string& res
 
 bool same_name(std::string_view a, std::string_view b) {
   auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string quoted_list(const std::vector<std::string>& names) {

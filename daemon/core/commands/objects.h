@@ -1,5 +1,5 @@
-// Reading cluster objects out of the tree: the questions that commands, waits, status and the schema check share.
-// Pure; everything is looked up in the tree that is handed in.
+// Reading cluster objects out of the tree: the questions that commands, waits, status and the schema check
+// share. Pure; everything is looked up in the tree that is handed in.
 #pragma once
 
 #include <array>
@@ -14,7 +14,13 @@
 namespace holdfast::core {
 
 // The classic numbers; see docs/formats/database.md.
-enum class ResourceState : int32_t { online = 2, offline = 3, failed = 4, online_pending = 129, offline_pending = 130 };
+enum class ResourceState : int32_t {
+  online = 2,
+  offline = 3,
+  failed = 4,
+  online_pending = 129,
+  offline_pending = 130
+};
 enum class GroupState : int32_t { online = 0, offline = 1, failed = 2, partial_online = 3, pending = 4 };
 std::string_view to_string(ResourceState state);
 std::string_view to_string(GroupState state);
@@ -51,14 +57,15 @@ NodeSet possible_owners(const Tree& tree, std::string_view group);
 NodeSet nodes_of_list(const Tree& tree, const std::vector<std::string>& names);  // unknown names are left out
 // Why `node` cannot take `group` now ("is down", "is paused", ...), or empty when it can.
 std::string why_unfit(const Tree& tree, NodeSet members, const NodeRecord& node, std::string_view group);
-// Where a move to the "best possible" node goes: preferred owners from the top, without the present owner; then the
-// fit node that owns fewest groups, lowest id first. none when no node is fit.
+// Where a move to the "best possible" node goes: preferred owners from the top, without the present owner;
+// then the fit node that owns fewest groups, lowest id first. none when no node is fit.
 NodeId best_target(const Tree& tree, NodeSet members, std::string_view group);
 // "n1, n2" of the nodes that could take it.
 std::string fit_nodes_text(const Tree& tree, NodeSet members, std::string_view group);
 
 // "a -> b -> a" when `resource` with these dependencies closes a circle, else empty.
-std::string dependency_cycle(const Tree& tree, const std::string& resource, const std::vector<std::string>& dependencies);
+std::string dependency_cycle(const Tree& tree, const std::string& resource,
+                             const std::vector<std::string>& dependencies);
 // Everything `resource` needs, itself not included, providers first.
 std::vector<std::string> providers_of(const Tree& tree, const std::string& resource);
 // Resources that name it in their Dependencies.
@@ -66,7 +73,8 @@ std::vector<std::string> dependents_of(const Tree& tree, const std::string& reso
 // All resources that hang together with it through dependencies, itself included.
 std::vector<std::string> connected_with(const Tree& tree, const std::string& resource);
 
-// 16 bytes, IPv4 as ::ffff:a.b.c.d. nullopt when it is no address. No zone ids: an address must mean the same anywhere.
+// 16 bytes, IPv4 as ::ffff:a.b.c.d. nullopt when it is no address. No zone ids: an address must mean the same
+// anywhere.
 using IpBytes = std::array<uint8_t, 16>;
 std::optional<IpBytes> parse_ip(std::string_view text);
 bool is_ipv4(const IpBytes& ip);

@@ -22,7 +22,8 @@ bool has_twice(const std::vector<std::string>& list) {
 
 Status check_names(std::vector<std::string> names, const char* what) {
   for (auto& name : names)
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   std::sort(names.begin(), names.end());
   auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice != names.end()) return broken("S3", std::string("two ") + what + " are named '" + *twice + "'");
@@ -33,7 +34,8 @@ Status check_node_list(const Tree& tree, const std::string& key, const char* nam
   auto list = tree.list(key, name);
   if (has_twice(list)) return broken("S4", std::string(name) + " of '" + key + "' names a node twice");
   for (const auto& item : list)
-    if (nodes_of_list(tree, {item}).empty()) return broken("S4", std::string(name) + " of '" + key + "' names the unknown node '" + item + "'");
+    if (nodes_of_list(tree, {item}).empty())
+      return broken("S4", std::string(name) + " of '" + key + "' names the unknown node '" + item + "'");
   return {};
 }
 
@@ -44,7 +46,9 @@ Status check_values(const Tree& tree, const std::string& key, Scope scope, std::
   for (const auto& [name, value] : node->values) {
     const Property* p = find_property(scope, type, name);
     if (!p || (p->scope == Scope::parameter) != (scope == Scope::parameter)) continue;
-    PropertyInput input{value.has_list() ? "" : display(value), {value.list().items().begin(), value.list().items().end()}, value.has_list()};
+    PropertyInput input{value.has_list() ? "" : display(value),
+                        {value.list().items().begin(), value.list().items().end()},
+                        value.has_list()};
     auto parsed = parse_value(*p, input);
     if (!parsed) return broken("S7", "'" + key + "': " + parsed.error().message);
     if (!same_value(*parsed, value)) return broken("S7", name + " of '" + key + "' has the wrong type");
@@ -58,11 +62,13 @@ Status check_nodes(const Tree& tree) {
   if (nodes.size() != tree.children("nodes").size()) return broken("S2", "a key below 'nodes' is no node id");
   std::vector<std::string> names, fingerprints;
   for (const auto& node : nodes) {
-    if (node.id.value >= next) return broken("S1", "NextNode is " + std::to_string(next) + " but '" + node.key + "' exists");
+    if (node.id.value >= next)
+      return broken("S1", "NextNode is " + std::to_string(next) + " but '" + node.key + "' exists");
     if (node.name.empty()) return broken("S2", "'" + node.key + "' has no Name");
     names.push_back(node.name);
     if (auto fingerprint = tree.text(node.key, "Fingerprint"); !fingerprint.empty()) {
-      if (tree.exists("revoked/" + fingerprint)) return broken("S2", "the certificate of '" + node.name + "' is revoked");
+      if (tree.exists("revoked/" + fingerprint))
+        return broken("S2", "the certificate of '" + node.name + "' is revoked");
       fingerprints.push_back(fingerprint);
     }
     HOLDFAST_CHECK(check_values(tree, node.key, Scope::node, {}));
@@ -77,7 +83,8 @@ Status check_groups(const Tree& tree) {
     for (const char* reference : {"Owner", "MoveTo"}) {
       NodeId id{tree.number(key, reference)};
       if (!id.is_none() && !tree.exists(node_key(id)))
-        return broken("S4", std::string(reference) + " of '" + key + "' is the unknown node " + std::to_string(id.value));
+        return broken("S4", std::string(reference) + " of '" + key + "' is the unknown node " +
+                                std::to_string(id.value));
     }
     HOLDFAST_CHECK(check_node_list(tree, key, "PreferredOwners"));
     HOLDFAST_CHECK(check_values(tree, key, Scope::group, {}));
@@ -88,15 +95,19 @@ Status check_groups(const Tree& tree) {
 Status check_resources(const Tree& tree) {
   for (const auto& name : tree.children("resources")) {
     std::string key = resource_key(name), group = tree.text(key, "Group"), type = tree.text(key, "Type");
-    if (group.empty() || !tree.exists(group_key(group))) return broken("S5", "the group '" + group + "' of '" + key + "' does not exist");
+    if (group.empty() || !tree.exists(group_key(group)))
+      return broken("S5", "the group '" + group + "' of '" + key + "' does not exist");
     if (type.empty()) return broken("S5", "'" + key + "' has no Type");
     auto dependencies = tree.list(key, "Dependencies");
     if (has_twice(dependencies)) return broken("S6", "'" + key + "' depends on something twice");
     for (const auto& provider : dependencies) {
-      if (!tree.exists(resource_key(provider))) return broken("S6", "'" + key + "' depends on '" + provider + "', which does not exist");
-      if (tree.text(resource_key(provider), "Group") != group) return broken("S6", "'" + key + "' depends on '" + provider + "' of another group");
+      if (!tree.exists(resource_key(provider)))
+        return broken("S6", "'" + key + "' depends on '" + provider + "', which does not exist");
+      if (tree.text(resource_key(provider), "Group") != group)
+        return broken("S6", "'" + key + "' depends on '" + provider + "' of another group");
     }
-    if (auto cycle = dependency_cycle(tree, name, dependencies); !cycle.empty()) return broken("S6", "dependencies go round: " + cycle);
+    if (auto cycle = dependency_cycle(tree, name, dependencies); !cycle.empty())
+      return broken("S6", "dependencies go round: " + cycle);
     HOLDFAST_CHECK(check_node_list(tree, key, "PossibleOwners"));
     HOLDFAST_CHECK(check_values(tree, key, Scope::resource, type));
     HOLDFAST_CHECK(check_values(tree, key + "/Parameters", Scope::parameter, type));
@@ -107,7 +118,8 @@ Status check_resources(const Tree& tree) {
 }  // namespace
 
 Status check_schema(const Tree& tree) {
-  if (tree.text("cluster", "Id").empty() || tree.text("cluster", "Name").empty()) return broken("S1", "the cluster has no Id or Name");
+  if (tree.text("cluster", "Id").empty() || tree.text("cluster", "Name").empty())
+    return broken("S1", "the cluster has no Id or Name");
   HOLDFAST_CHECK(check_values(tree, "cluster", Scope::cluster, {}));
   if (auto timing = check_timing(timing_from(tree)); !timing) return broken("S8", timing.error().message);
   HOLDFAST_CHECK(check_nodes(tree));

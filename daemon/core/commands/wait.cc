@@ -6,15 +6,23 @@
 namespace holdfast::core {
 namespace {
 
-WaitVerdict reached() { return {WaitVerdict::Kind::reached, {}}; }
-WaitVerdict pending(std::string why) { return {WaitVerdict::Kind::pending, std::move(why)}; }
-WaitVerdict failed(std::string why) { return {WaitVerdict::Kind::failed, std::move(why)}; }
+WaitVerdict reached() {
+  return {WaitVerdict::Kind::reached, {}};
+}
+WaitVerdict pending(std::string why) {
+  return {WaitVerdict::Kind::pending, std::move(why)};
+}
+WaitVerdict failed(std::string why) {
+  return {WaitVerdict::Kind::failed, std::move(why)};
+}
 
 std::string with_reason(std::string text, const std::string& reason) {
   return reason.empty() ? text : text + ": " + reason;
 }
 
-bool at_rest(ResourceState state) { return state == ResourceState::offline || state == ResourceState::failed; }
+bool at_rest(ResourceState state) {
+  return state == ResourceState::offline || state == ResourceState::failed;
+}
 
 // A failed resource that its policy does not restart stays failed until somebody acts.
 bool stays_failed(const Tree& tree, NodeSet members, const std::string& resource) {
@@ -27,13 +35,15 @@ WaitVerdict resource_online(const Tree& tree, NodeSet members, const std::string
   if (!tree.exists(key)) return failed("resource '" + name + "' was deleted");
   auto state = effective_resource_state(tree, members, name);
   if (state == ResourceState::online) return reached();
-  if (!wanted_online(tree, name)) return failed("resource '" + name + "' was taken offline by another command");
+  if (!wanted_online(tree, name))
+    return failed("resource '" + name + "' was taken offline by another command");
   std::string group = tree.text(key, "Group");
   if (tree.number(group_key(group), "Failed"))
     return failed(with_reason("group '" + group + "' failed", tree.text(group_key(group), "Reason")));
   if (stays_failed(tree, members, name))
     return failed(with_reason("resource '" + name + "' failed", tree.text(key, "Message")));
-  return pending(with_reason("resource '" + name + "' is " + std::string(to_string(state)), tree.text(key, "Message")));
+  return pending(
+      with_reason("resource '" + name + "' is " + std::string(to_string(state)), tree.text(key, "Message")));
 }
 
 WaitVerdict resource_offline(const Tree& tree, NodeSet members, const std::string& name) {
@@ -41,15 +51,19 @@ WaitVerdict resource_offline(const Tree& tree, NodeSet members, const std::strin
   if (!tree.exists(key)) return reached();
   auto state = effective_resource_state(tree, members, name);
   if (at_rest(state)) return reached();
-  if (wanted_online(tree, name)) return failed("resource '" + name + "' was brought online by another command");
-  return pending(with_reason("resource '" + name + "' is " + std::string(to_string(state)), tree.text(key, "Message")));
+  if (wanted_online(tree, name))
+    return failed("resource '" + name + "' was brought online by another command");
+  return pending(
+      with_reason("resource '" + name + "' is " + std::string(to_string(state)), tree.text(key, "Message")));
 }
 
 WaitVerdict group_online(const Tree& tree, NodeSet members, const std::string& name) {
   std::string key = group_key(name);
   if (!tree.exists(key)) return failed("group '" + name + "' was deleted");
-  if (!tree.number(key, "PersistentState")) return failed("group '" + name + "' was taken offline by another command");
-  if (tree.number(key, "Failed")) return failed(with_reason("group '" + name + "' failed", tree.text(key, "Reason")));
+  if (!tree.number(key, "PersistentState"))
+    return failed("group '" + name + "' was taken offline by another command");
+  if (tree.number(key, "Failed"))
+    return failed(with_reason("group '" + name + "' failed", tree.text(key, "Reason")));
   for (const auto& resource : resources_of(tree, name)) {
     if (!wanted_online(tree, resource)) continue;
     auto verdict = resource_online(tree, members, resource);
@@ -81,21 +95,25 @@ WaitVerdict group_owner(const Tree& tree, NodeSet members, const std::string& na
   NodeId owner{tree.number(key, "Owner")};
   const Value* move_to = tree.find_value(key, "MoveTo");
   if (move_to && NodeId{move_to->number()} != node)
-    return failed("group '" + name + "' is being moved to " + node_name(tree, NodeId{move_to->number()}) + " by another command");
+    return failed("group '" + name + "' is being moved to " + node_name(tree, NodeId{move_to->number()}) +
+                  " by another command");
   if (owner != node && !move_to)
-    return failed(with_reason("group '" + name + "' stays on " + node_name(tree, owner), tree.text(key, "Reason")));
+    return failed(
+        with_reason("group '" + name + "' stays on " + node_name(tree, owner), tree.text(key, "Reason")));
   if (owner != node) {
     if (!members.contains(node)) return pending("node '" + node_name(tree, node) + "' went down");
     return pending("group '" + name + "' is still on " + node_name(tree, owner));
   }
-  if (!tree.number(key, "PersistentState")) return move_to ? pending("the move is being finished") : reached();
+  if (!tree.number(key, "PersistentState"))
+    return move_to ? pending("the move is being finished") : reached();
   return group_online(tree, members, name);
 }
 
 WaitVerdict node_empty(const Tree& tree, NodeId node) {
   std::string owned;
   for (const auto& name : tree.children("groups"))
-    if (NodeId{tree.number(group_key(name), "Owner")} == node) owned += (owned.empty() ? "'" : ", '") + name + "'";
+    if (NodeId{tree.number(group_key(name), "Owner")} == node)
+      owned += (owned.empty() ? "'" : ", '") + name + "'";
   if (owned.empty()) return reached();
   std::string text = "node '" + node_name(tree, node) + "' still owns " + owned;
   bool drains = tree.number(node_key(node), "Draining") || tree.number(node_key(node), "Stopping");
@@ -106,13 +124,20 @@ WaitVerdict node_empty(const Tree& tree, NodeId node) {
 
 WaitVerdict judge(const Tree& tree, NodeSet members, const Wait& wait) {
   switch (wait.kind) {
-    case Wait::Kind::nothing: return reached();
-    case Wait::Kind::group_online: return group_online(tree, members, wait.object);
-    case Wait::Kind::group_offline: return group_offline(tree, members, wait.object);
-    case Wait::Kind::group_owner: return group_owner(tree, members, wait.object, wait.node);
-    case Wait::Kind::resource_online: return resource_online(tree, members, wait.object);
-    case Wait::Kind::resource_offline: return resource_offline(tree, members, wait.object);
-    case Wait::Kind::node_empty: return node_empty(tree, wait.node);
+    case Wait::Kind::nothing:
+      return reached();
+    case Wait::Kind::group_online:
+      return group_online(tree, members, wait.object);
+    case Wait::Kind::group_offline:
+      return group_offline(tree, members, wait.object);
+    case Wait::Kind::group_owner:
+      return group_owner(tree, members, wait.object, wait.node);
+    case Wait::Kind::resource_online:
+      return resource_online(tree, members, wait.object);
+    case Wait::Kind::resource_offline:
+      return resource_offline(tree, members, wait.object);
+    case Wait::Kind::node_empty:
+      return node_empty(tree, wait.node);
     case Wait::Kind::node_gone:
       if (!members.contains(wait.node)) return reached();
       return pending("node '" + node_name(tree, wait.node) + "' is still a member");

@@ -1,5 +1,5 @@
-// Wait: what a command's answer may wait for, and whether the tree shows that it happened. Judged again after every
-// update and every change of the view, until it is reached, has failed, or the client's time is up.
+// Wait: what a command's answer may wait for, and whether the tree shows that it happened. Judged again after
+// every update and every change of the view, until it is reached, has failed, or the client's time is up.
 #pragma once
 
 #include <string>
@@ -14,12 +14,12 @@ struct Wait {
     nothing,
     group_online,
     group_offline,
-    group_owner,       // `object` is owned by `node`, and online there if it is wanted online
+    group_owner,  // `object` is owned by `node`, and online there if it is wanted online
     resource_online,
     resource_offline,
-    node_empty,        // `node` owns no group any more
-    node_gone,         // `node` is no member any more
-    quorum_moved,      // `node` became quorum owner
+    node_empty,    // `node` owns no group any more
+    node_gone,     // `node` is no member any more
+    quorum_moved,  // `node` became quorum owner
   };
   Kind kind = Kind::nothing;
   std::string object;

@@ -81,6 +81,10 @@ constexpr TimingFault timing_fault(const Timing& t) {
   return TimingFault::none;
 }
 
+// Their names in the table, for whoever must rely on all of them at once.
+constexpr std::string_view timing_properties[] = {"HeartbeatIntervalMs", "HeartbeatTimeoutMs",
+                                                  "LeaseMarginMs",       "QuorumStallMaxMs",
+                                                  "UpdateTimeoutMs",     "MonitorSilenceMs"};
 // The values in the tree, defaults where there is none.
 Timing timing_from(const Tree& tree);
 // invalid_argument with the rule that is broken and the least value that would keep it.
