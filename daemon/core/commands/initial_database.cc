@@ -10,6 +10,8 @@
 namespace holdfast::core {
 namespace {
 
+using namespace objects;
+
 tl::unexpected<Error> refuse(std::string why, std::string hint = {}) {
   return fail(ErrorCode::invalid_argument, "cannot create the cluster: " + std::move(why), 0,
               std::move(hint));

@@ -2,7 +2,7 @@
 
 #include "core/commands/objects.h"
 
-namespace holdfast::core {
+namespace holdfast::core::objects {
 namespace {
 
 bool parse_ipv4(std::string_view text, uint8_t* out) {
@@ -72,4 +72,4 @@ bool is_ipv4(const IpBytes& ip) {
   return ip[10] == 0xff && ip[11] == 0xff;
 }
 
-}  // namespace holdfast::core
+}  // namespace holdfast::core::objects

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-namespace holdfast::core {
+namespace holdfast::core::objects {
 namespace {
 
 std::optional<NodeId> id_of(std::string_view text) {
@@ -101,8 +101,8 @@ std::vector<std::string> resources_of(const Tree& tree, std::string_view group) 
 ResourceState effective_resource_state(const Tree& tree, NodeSet members, std::string_view resource) {
   std::string key = resource_key(resource);
   std::string group = group_key(tree.text(key, "Group"));
-  const Value* generation = tree.find_value(key, "StateGeneration");
-  if (!generation || generation->number() != tree.number(group, "Generation")) return ResourceState::offline;
+  uint64_t generation = tree.number(group, "Generation");
+  if (generation == 0 || tree.number(key, "StateGeneration") != generation) return ResourceState::offline;
   if (!members.contains(NodeId{tree.number(group, "Owner")})) return ResourceState::offline;
   switch (uint64_t state = tree.number(key, "State", 3)) {
     case 2:
@@ -116,6 +116,7 @@ ResourceState effective_resource_state(const Tree& tree, NodeSet members, std::s
 }
 
 GroupState effective_group_state(const Tree& tree, NodeSet members, std::string_view group) {
+  if (tree.number(group_key(group), "Failed")) return GroupState::failed;  // it gave up
   size_t online = 0, pending = 0;
   auto resources = resources_of(tree, group);
   for (const auto& resource : resources) {
@@ -269,4 +270,4 @@ std::string quoted_list(const std::vector<std::string>& names) {
   return out;
 }
 
-}  // namespace holdfast::core
+}  // namespace holdfast::core::objects

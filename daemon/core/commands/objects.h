@@ -11,7 +11,7 @@
 #include "base/ids.h"
 #include "core/database/tree.h"
 
-namespace holdfast::core {
+namespace holdfast::core::objects {
 
 // The classic numbers; see docs/formats/database.md.
 enum class ResourceState : int32_t {
@@ -47,7 +47,7 @@ std::vector<std::string> resources_of(const Tree& tree, std::string_view group);
 
 // Last report if it is of the present ownership by a member; Offline otherwise.
 ResourceState effective_resource_state(const Tree& tree, NodeSet members, std::string_view resource);
-// The classic derivation (REFERENCE 1.2).
+// The classic derivation (REFERENCE 1.2); Failed too when the group gave up.
 GroupState effective_group_state(const Tree& tree, NodeSet members, std::string_view group);
 // Is it wanted online: its own PersistentState, or its group's.
 bool wanted_online(const Tree& tree, std::string_view resource);
@@ -84,4 +84,4 @@ bool same_name(std::string_view a, std::string_view b);
 // "'a', 'b'".
 std::string quoted_list(const std::vector<std::string>& names);
 
-}  // namespace holdfast::core
+}  // namespace holdfast::core::objects

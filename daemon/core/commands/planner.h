@@ -12,6 +12,8 @@
 
 namespace holdfast::core {
 
+using namespace objects;  // internal header: only the plan_*.cc see this
+
 class Planner {
  public:
   Planner(const Tree& tree, const api::Command& command, const CommandContext& context);

@@ -9,6 +9,8 @@
 namespace holdfast::core {
 namespace {
 
+using namespace objects;
+
 tl::unexpected<Error> broken(const char* invariant, std::string what) {
   return fail(ErrorCode::corrupt, std::string(invariant) + ": " + std::move(what));
 }

@@ -6,6 +6,8 @@
 namespace holdfast::core {
 namespace {
 
+using namespace objects;
+
 WaitVerdict reached() {
   return {WaitVerdict::Kind::reached, {}};
 }

@@ -90,7 +90,7 @@ constexpr Property table[] = {
   number(G, "FailbackWindowStart", 0, "first hour of the day in which failback is allowed").none().range(0, 23).in("hour"),
   number(G, "FailbackWindowEnd", 0, "hour at which it ends; before the start: past midnight").none().range(0, 23).in("hour"),
   list(G, "AntiAffinityClassNames", "groups that share a class name prefer different nodes"),
-  number(G, "Priority", 2000, "order of placement; 0: does not start by itself").range(0, 3000).named("0=NoAutoStart,1000=Low,2000=Medium,3000=High"),
+  number(G, "Priority", 2000, "order of placement; 0: does not start by itself").range(0, 3000).named("0=NoAutoStart,1000=Low,2000=Medium,3000=High").reserved(),
   number(G, "ColdStartSetting", 0, "behaviour at the start of the cluster").range(0, 2).named("0=Always,1=DoNotStart,2=Allowed").reserved(),
   number(G, "GroupStartDelay", 0, "wait before the group starts").range(0, 1'800'000).in("ms").reserved(),
   number(G, "ResiliencyPeriod", 0, "wait for an isolated owner").in("s").reserved(),
