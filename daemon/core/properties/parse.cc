@@ -131,7 +131,8 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
   std::string_view best;
   size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;  // further away is no misspelling any more
   for (auto candidate : known)
-    if (size_t d = distance(name, candidate); d < best_distance) best = candidate, best_distance = d;
+    if (size_t d = distance(name, candidate); d < best_distance && d < name.size())
+      best = candidate, best_distance = d;
   return best;
 }
 
