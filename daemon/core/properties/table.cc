@@ -128,17 +128,24 @@ constexpr Property table[] = {
 
   of("ip-address", text(P, "Address", "", "IPv4 or IPv6 address")).must(),
   of("ip-address", text(P, "SubnetMask", "", "IPv4: 255.255.255.0; or give PrefixLength")),
-  of("ip-address", number(P, "PrefixLength", 0, "bits of the network; absent: as the interface's own").none().range(0, 128).in("bit")),
-  of("ip-address", text(P, "Network", "", "cluster network or interface; empty: the one whose subnet holds the address")),
-  of("ip-address", number(P, "ProbeCount", 3, "duplicate probes before the address is taken").range(0, 10)),
-  of("ip-address", number(P, "AnnounceCount", 5, "announcements after it was taken").range(1, 60)),
+  of("ip-address", number(P, "PrefixLength", 0, "bits of the network; absent: 24 for IPv4, 64 for IPv6").none().range(1, 128).in("bit")),
+  of("ip-address", text(P, "Network", "", "interface; empty: the one whose subnet holds the address")),
+  of("ip-address", number(P, "ValidLifetime", 2, "the kernel removes the address when it was not refreshed for so long").range(1, 3600).in("s")),
+  of("ip-address", number(P, "RefreshInterval", 0, "time between refreshes; absent: a quarter of ValidLifetime, at most 500").none().range(50, 1'800'000).in("ms")),
+  of("ip-address", number(P, "ProbeCount", 3, "duplicate probes before the address is taken").range(0, 20)),
+  of("ip-address", number(P, "ProbeInterval", 30, "time between two probes").range(1, 2000).in("ms")),
+  of("ip-address", number(P, "AwaitConflict", 3000, "an address that still answers is awaited so long, then taken").range(0, 600000).in("ms")),
+  of("ip-address", number(P, "AnnounceCount", 5, "announcements after it was taken").range(0, 100)),
+  of("ip-address", number(P, "AnnounceInterval", 500, "time between two announcements").range(10, 60000).in("ms")),
+  of("ip-address", boolean(P, "FailOnCarrierLoss", true, "fails when its interface loses the carrier")),
 
   of("generic-program", text(P, "CommandLine", "", "program and arguments, no shell")).must(),
-  of("generic-program", text(P, "CurrentDirectory", "/", "directory it starts in")),
+  of("generic-program", text(P, "CurrentDirectory", "", "directory it starts in; empty: /")),
   of("generic-program", list(P, "Environment", "\"NAME=value\"")),
   of("generic-program", text(P, "User", "", "user it runs as; empty: root")),
   of("generic-program", text(P, "StopSignal", "TERM", "signal that asks it to stop")),
-  of("generic-program", number(P, "StopTimeoutMs", 10000, "after so long it is killed").range(0, 600000).in("ms")),
+  of("generic-program", number(P, "StopTimeout", 30000, "after so long it is killed").range(0, 3600000).in("ms")),
+  of("generic-program", text(P, "ControlGroup", "auto", "control group in which it can be frozen")),
 };
 // clang-format on
 
