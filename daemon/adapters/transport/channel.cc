@@ -8,8 +8,8 @@
 namespace holdfast::transport {
 namespace {
 
-// One MiB unacknowledged fills a 10 Gbit/s network at 0.8 ms round trip, and delays a ping by less than 100 ms on a
-// 100 Mbit/s one, so that a busy session is not taken for a stalled one.
+// One MiB unacknowledged fills a 10 Gbit/s network at 0.8 ms round trip, and delays a ping by less than 100
+// ms on a 100 Mbit/s one, so that a busy session is not taken for a stalled one.
 constexpr uint64_t window_bytes = 1 << 20;
 constexpr size_t window_frames = 4096;
 // Bookkeeping of a message, so that millions of empty ones are bounded too.
@@ -18,7 +18,8 @@ constexpr size_t message_overhead = 64;
 }  // namespace
 
 bool Channel::push(uint64_t epoch, std::string payload) {
-  if (payload.size() > message_payload_max || is_old(epoch) || queued_bytes_ >= queue_bytes_max_) return false;
+  if (payload.size() > message_payload_max || is_old(epoch) || queued_bytes_ >= queue_bytes_max_)
+    return false;
   queued_bytes_ += payload.size() + message_overhead;
   waiting_.push_back({epoch, std::make_shared<const std::string>(std::move(payload))});
   return true;

@@ -2,9 +2,9 @@
 // Pure: it holds what is queued, sent and received, and outlives the sessions that carry it.
 // See docs/protocols/transport.md, "Channel".
 // Invariants:
-//   C1  frames carry consecutive sequence numbers from 1; what the peer acknowledged is forgotten, nothing else is.
-//   C2  the receiver delivers each message at most once, in the order of its numbers.
-//   C3  a message of an epoch older than the current one is neither sent as data nor delivered.
+//   C1  frames carry consecutive sequence numbers from 1; what the peer acknowledged is forgotten, nothing
+//   else is. C2  the receiver delivers each message at most once, in the order of its numbers. C3  a message
+//   of an epoch older than the current one is neither sent as data nor delivered.
 #pragma once
 
 #include <cstdint>
@@ -49,8 +49,6 @@ class Channel {
 
   uint64_t received() const { return received_; }
   uint64_t queued_bytes() const { return queued_bytes_; }
-  // Nothing was acknowledged and nothing received: a peer that knows no channel yet fits this one.
-  bool untouched() const { return acknowledged_ == 0 && received_ == 0; }
   uint64_t acknowledged() const { return acknowledged_; }
   uint64_t dropped_old() const { return dropped_old_; }
 
@@ -73,14 +71,14 @@ class Channel {
   uint64_t epoch_;
   const uint64_t queue_bytes_max_;
 
-  std::deque<Message> waiting_;   // not cut into fragments yet
-  size_t front_offset_ = 0;       // how much of waiting_.front() was cut off
-  std::deque<Fragment> sent_;     // cut, not acknowledged (C1)
-  size_t cursor_ = 0;             // first of sent_ that this session has not carried yet
+  std::deque<Message> waiting_;  // not cut into fragments yet
+  size_t front_offset_ = 0;      // how much of waiting_.front() was cut off
+  std::deque<Fragment> sent_;    // cut, not acknowledged (C1)
+  size_t cursor_ = 0;            // first of sent_ that this session has not carried yet
   uint64_t next_sequence_ = 1;
   uint64_t acknowledged_ = 0;
-  uint64_t sent_bytes_ = 0;       // cost of sent_
-  uint64_t queued_bytes_ = 0;     // cost of both
+  uint64_t sent_bytes_ = 0;    // cost of sent_
+  uint64_t queued_bytes_ = 0;  // cost of both
   uint64_t dropped_old_ = 0;
 
   uint64_t received_ = 0;

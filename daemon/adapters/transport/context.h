@@ -1,5 +1,5 @@
-// What all parts of one Transport share. Private to this folder. A part touches it only while it is open: handlers
-// that run after close() return at once. `events` may be gone once `stopped` is set.
+// What all parts of one Transport share. Private to this folder. A part touches it only while it is open:
+// handlers that run after close() return at once. `events` may be gone once `stopped` is set.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -37,7 +37,7 @@ struct Context : std::enable_shared_from_this<Context> {
   std::map<NodeId, std::shared_ptr<PeerLink>> peers;
   std::set<std::shared_ptr<Session>> sessions;  // all that are open
   AsyncEnrollHandler enrollment;
-  int enrolling = 0;               // connections being enrolled
+  int enrolling = 0;  // connections being enrolled
   bool stopped = false;
   uint64_t epoch = 0;
   uint64_t last_session_number = 0;  // of this life; a dialer's later session has a higher number

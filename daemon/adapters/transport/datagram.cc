@@ -62,7 +62,8 @@ void ReplayWindow::mark(uint64_t counter) {
   seen_[counter % size] = true;
 }
 
-SealKey::SealKey(const uint8_t (&key)[32], uint32_t id, bool sealing) : cipher_(EVP_CIPHER_CTX_new()), id_(id) {
+SealKey::SealKey(const uint8_t (&key)[32], uint32_t id, bool sealing)
+    : cipher_(EVP_CIPHER_CTX_new()), id_(id) {
   HOLDFAST_ASSERT(cipher_ && EVP_CipherInit_ex(cipher_.get(), EVP_aes_256_gcm(), nullptr, key, nullptr,
                                                sealing ? 1 : 0) == 1);
 }
@@ -79,12 +80,13 @@ void SealKey::seal(DatagramHeader header, std::string_view payload, std::string&
   memcpy(to, front.data(), front.size());
   to += front.size();
   int n = 0;
-  bool ok = EVP_EncryptInit_ex(cipher_.get(), nullptr, nullptr, nullptr, nonce) == 1 &&
-            EVP_EncryptUpdate(cipher_.get(), nullptr, &n, front.data(), static_cast<int>(front.size())) == 1 &&
-            EVP_EncryptUpdate(cipher_.get(), to, &n, reinterpret_cast<const uint8_t*>(payload.data()),
-                              static_cast<int>(payload.size())) == 1 &&
-            EVP_EncryptFinal_ex(cipher_.get(), to + payload.size(), &n) == 1 &&
-            EVP_CIPHER_CTX_ctrl(cipher_.get(), EVP_CTRL_AEAD_GET_TAG, datagram_tag_size, to + payload.size()) == 1;
+  bool ok =
+      EVP_EncryptInit_ex(cipher_.get(), nullptr, nullptr, nullptr, nonce) == 1 &&
+      EVP_EncryptUpdate(cipher_.get(), nullptr, &n, front.data(), static_cast<int>(front.size())) == 1 &&
+      EVP_EncryptUpdate(cipher_.get(), to, &n, reinterpret_cast<const uint8_t*>(payload.data()),
+                        static_cast<int>(payload.size())) == 1 &&
+      EVP_EncryptFinal_ex(cipher_.get(), to + payload.size(), &n) == 1 &&
+      EVP_CIPHER_CTX_ctrl(cipher_.get(), EVP_CTRL_AEAD_GET_TAG, datagram_tag_size, to + payload.size()) == 1;
   HOLDFAST_ASSERT(ok);  // AES-GCM on valid lengths cannot fail; sending unsealed bytes would be worse
 }
 

@@ -34,8 +34,8 @@ enum class DatagramCheck { ok, malformed, version };
 // `size` is that of the whole datagram.
 DatagramCheck decode_datagram_header(const uint8_t* bytes, size_t size, DatagramHeader& header);
 
-// Which of the last `size` counters were seen. Datagrams of all networks share a counter, and one network may lag
-// behind another: 2048 is more than 20 s of heartbeats on 8 networks.
+// Which of the last `size` counters were seen. Datagrams of all networks share a counter, and one network may
+// lag behind another: 2048 is more than 20 s of heartbeats on 8 networks.
 class ReplayWindow {
  public:
   static constexpr uint64_t size = 2048;

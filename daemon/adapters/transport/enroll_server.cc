@@ -9,7 +9,8 @@
 namespace holdfast::transport {
 namespace {
 
-// People enroll nodes one by one; more at once is a mistake or an attack, and must not cost a cluster its memory.
+// People enroll nodes one by one; more at once is a mistake or an attack, and must not cost a cluster its
+// memory.
 constexpr int enrolling_max = 4;
 constexpr Duration enroll_timeout = Duration::seconds(10);
 constexpr size_t request_bytes_max = 64 << 10;
@@ -17,7 +18,10 @@ constexpr size_t request_bytes_max = 64 << 10;
 class Enrollment : public std::enable_shared_from_this<Enrollment> {
  public:
   Enrollment(std::shared_ptr<Context> context, std::shared_ptr<TlsStream> stream, std::string remote)
-      : context_(std::move(context)), stream_(std::move(stream)), timer_(context_->io), remote_(std::move(remote)) {
+      : context_(std::move(context)),
+        stream_(std::move(stream)),
+        timer_(context_->io),
+        remote_(std::move(remote)) {
     ++context_->enrolling;
   }
   ~Enrollment() { --context_->enrolling; }
@@ -30,22 +34,24 @@ class Enrollment : public std::enable_shared_from_this<Enrollment> {
       if (auto self = weak.lock(); self && !error) self->close();
     });
     bytes_.resize(4);
-    asio::async_read(*stream_, asio::buffer(bytes_), [self = shared_from_this()](const asio::error_code& error, size_t) {
-      if (error) return;
-      size_t size = get_le(as_u8(self->bytes_), 4);
-      if (size > request_bytes_max) return self->close();
-      self->bytes_.resize(size);
-      self->read_request();
-    });
+    asio::async_read(*stream_, asio::buffer(bytes_),
+                     [self = shared_from_this()](const asio::error_code& error, size_t) {
+                       if (error) return;
+                       size_t size = get_le(as_u8(self->bytes_), 4);
+                       if (size > request_bytes_max) return self->close();
+                       self->bytes_.resize(size);
+                       self->read_request();
+                     });
   }
 
  private:
   void read_request() {
-    asio::async_read(*stream_, asio::buffer(bytes_), [self = shared_from_this()](const asio::error_code& error, size_t) {
-      EnrollRequest request;
-      if (error || !request.ParseFromString(self->bytes_)) return self->close();
-      self->ask(request);
-    });
+    asio::async_read(*stream_, asio::buffer(bytes_),
+                     [self = shared_from_this()](const asio::error_code& error, size_t) {
+                       EnrollRequest request;
+                       if (error || !request.ParseFromString(self->bytes_)) return self->close();
+                       self->ask(request);
+                     });
   }
 
   void ask(const EnrollRequest& request) {
@@ -57,7 +63,8 @@ class Enrollment : public std::enable_shared_from_this<Enrollment> {
       return reply(fail(ErrorCode::unsupported, "this node enrolls nobody now"));
     if (context_->enrolling > enrolling_max)
       return reply(fail(ErrorCode::busy, "too many nodes are joining at once; try again"));
-    pki::EnrollAsk ask{request.node_name(), NodeId{request.node()}, request.secret(), request.csr_pem(), {remote_}};
+    pki::EnrollAsk ask{
+        request.node_name(), NodeId{request.node()}, request.secret(), request.csr_pem(), {remote_}};
     context_->enrollment(ask, std::move(reply));
   }
 
@@ -69,7 +76,8 @@ class Enrollment : public std::enable_shared_from_this<Enrollment> {
       reply.set_authority_pem(result->authority_pem);
       reply.set_config_text(result->config_text);
     } else {
-      if (!context_->stopped) context_->refused("enrollment", "joining node at " + remote_, result.error().text());
+      if (!context_->stopped)
+        context_->refused("enrollment", "joining node at " + remote_, result.error().text());
       reply.set_error(static_cast<uint32_t>(result.error().code));
       reply.set_message(result.error().text());
     }
@@ -77,11 +85,12 @@ class Enrollment : public std::enable_shared_from_this<Enrollment> {
     bytes_.assign(4, '\0');
     put_le(as_u8(bytes_), body.size(), 4);
     bytes_ += body;
-    asio::async_write(*stream_, asio::buffer(bytes_), [self = shared_from_this()](const asio::error_code& error, size_t) {
-      if (error) return;
-      asio::error_code ignored;
-      self->stream_->next_layer().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-    });
+    asio::async_write(*stream_, asio::buffer(bytes_),
+                      [self = shared_from_this()](const asio::error_code& error, size_t) {
+                        if (error) return;
+                        asio::error_code ignored;
+                        self->stream_->next_layer().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+                      });
   }
 
   void close() {

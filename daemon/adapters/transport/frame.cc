@@ -41,7 +41,8 @@ FrameCheck decode_frame(std::string_view bytes, FrameHeader& header) {
   header.epoch = get_le(p + 24, 8);
   if (p[4] < static_cast<uint8_t>(FrameType::hello) || p[4] > static_cast<uint8_t>(FrameType::ack))
     return FrameCheck::malformed;
-  if (get_le(p + 6, 2) != 0 || (header.flags & ~(frame_first | frame_last)) != 0) return FrameCheck::malformed;
+  if (get_le(p + 6, 2) != 0 || (header.flags & ~(frame_first | frame_last)) != 0)
+    return FrameCheck::malformed;
   if (header.length > body_max(header.type)) return FrameCheck::malformed;
   return FrameCheck::ok;
 }

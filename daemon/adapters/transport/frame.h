@@ -38,8 +38,8 @@ struct FrameHeader {
 void encode_frame(const FrameHeader& header, std::string_view body, std::string& out);
 
 enum class FrameCheck { ok, incomplete, malformed };
-// Reads a header from the front of `bytes`. Malformed: reserved bytes set, unknown type, body longer than its type
-// allows. Before the hello only hello and refusal are allowed, see Session.
+// Reads a header from the front of `bytes`. Malformed: reserved bytes set, unknown type, body longer than its
+// type allows. Before the hello only hello and refusal are allowed, see Session.
 FrameCheck decode_frame(std::string_view bytes, FrameHeader& header);
 
 }  // namespace holdfast::transport

@@ -14,7 +14,8 @@ namespace {
 
 // One round of 63 peers; then everything else on this thread gets its turn, however many more are waiting.
 constexpr int batch_max = 64;
-// A second of heartbeats of 63 peers, each in an 8 KiB regroup message at worst; the kernel caps it at rmem_max.
+// A second of heartbeats of 63 peers, each in an 8 KiB regroup message at worst; the kernel caps it at
+// rmem_max.
 constexpr int receive_buffer_bytes = 4 << 20;
 constexpr int priority = 6;  // "interactive control", the highest a process may take without privileges
 
@@ -58,11 +59,12 @@ Status HeartbeatSocket::open(const asio::ip::address& local, uint16_t port) {
 }
 
 void HeartbeatSocket::wait() {
-  socket_.async_wait(asio::ip::udp::socket::wait_read, [self = shared_from_this()](const asio::error_code& error) {
-    if (self->closed_) return;
-    if (!error) self->receive_batch();
-    if (!self->closed_) self->wait();
-  });
+  socket_.async_wait(asio::ip::udp::socket::wait_read,
+                     [self = shared_from_this()](const asio::error_code& error) {
+                       if (self->closed_) return;
+                       if (!error) self->receive_batch();
+                       if (!self->closed_) self->wait();
+                     });
 }
 
 void HeartbeatSocket::receive_batch() {
@@ -79,8 +81,8 @@ void HeartbeatSocket::receive_batch() {
 
 void HeartbeatSocket::send(const asio::ip::address& to, uint16_t port, std::string_view datagram) {
   asio::ip::udp::endpoint endpoint(to, port);
-  ssize_t sent = sendto(socket_.native_handle(), datagram.data(), datagram.size(), MSG_NOSIGNAL, endpoint.data(),
-                        static_cast<socklen_t>(endpoint.size()));
+  ssize_t sent = sendto(socket_.native_handle(), datagram.data(), datagram.size(), MSG_NOSIGNAL,
+                        endpoint.data(), static_cast<socklen_t>(endpoint.size()));
   context_.count(sent < 0 ? "datagram-send-failed" : "datagram-sent");
 }
 

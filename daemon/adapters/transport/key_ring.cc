@@ -20,12 +20,15 @@ SealKey direction(const uint8_t (&material)[72], bool first, bool sealing) {
 }  // namespace
 
 SessionKeys::SessionKeys(const uint8_t (&material)[72], bool dialer, Incarnation peer)
-    : peer_incarnation(peer), send(direction(material, dialer, true)), receive(direction(material, !dialer, false)) {}
+    : peer_incarnation(peer),
+      send(direction(material, dialer, true)),
+      receive(direction(material, !dialer, false)) {}
 
 void KeyRing::add(SessionKeysPtr keys) {
   keys_.push_back(std::move(keys));
   if (keys_.size() <= keys_max) return;
-  auto spare = std::find_if(keys_.begin(), keys_.end(), [&](auto& k) { return k != heard_ && k != sending_; });
+  auto spare =
+      std::find_if(keys_.begin(), keys_.end(), [&](auto& k) { return k != heard_ && k != sending_; });
   keys_.erase(spare);
 }
 
@@ -39,7 +42,9 @@ void KeyRing::abandon(const SessionKeysPtr& keys) {
   if (keys && !keys->used) std::erase(keys_, keys);
 }
 
-void KeyRing::send_with(const SessionKeysPtr& keys) { sending_ = keys; }
+void KeyRing::send_with(const SessionKeysPtr& keys) {
+  sending_ = keys;
+}
 
 void KeyRing::heard_with(const SessionKeysPtr& keys) {
   if (heard_ == keys) return;

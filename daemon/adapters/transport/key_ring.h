@@ -1,10 +1,12 @@
 // KeyRing: the heartbeat keys shared with one peer, newest session last.
 //
 // Heartbeats must not stop because a TLS session breaks or moves, so keys outlive their session:
-//   K1  a key is good for receipt from the hello on, before the peer can use it; one whose session was never used
+//   K1  a key is good for receipt from the hello on, before the peer can use it; one whose session was never
+//   used
 //       goes away with it.
 //   K2  a key is used for sending only when the peer is known to accept it.
-//   K3  older keys go when the peer uses a newer one, and all go when the peer's life or its place in the cluster ends.
+//   K3  older keys go when the peer uses a newer one, and all go when the peer's life or its place in the
+//   cluster ends.
 #pragma once
 
 #include <cstdint>
@@ -25,18 +27,18 @@ struct SessionKeys {
   SealKey send, receive;
   ReplayWindow window;
   uint64_t last_counter = 0;  // of the last genuine datagram
-  bool used = false;  // its session became the one in use
+  bool used = false;          // its session became the one in use
 };
 using SessionKeysPtr = std::shared_ptr<SessionKeys>;
 
 class KeyRing {
  public:
-  void add(SessionKeysPtr keys);                  // K1
-  void keep(const SessionKeysPtr& keys);          // its session is in use
-  void abandon(const SessionKeysPtr& keys);       // its session ended; goes unless keep() was called
-  void send_with(const SessionKeysPtr& keys);     // K2
-  void heard_with(const SessionKeysPtr& keys);    // K3
-  void forget_other_lives(Incarnation current);   // K3
+  void add(SessionKeysPtr keys);                 // K1
+  void keep(const SessionKeysPtr& keys);         // its session is in use
+  void abandon(const SessionKeysPtr& keys);      // its session ended; goes unless keep() was called
+  void send_with(const SessionKeysPtr& keys);    // K2
+  void heard_with(const SessionKeysPtr& keys);   // K3
+  void forget_other_lives(Incarnation current);  // K3
   void clear();
 
   SessionKeysPtr find(uint32_t receive_id) const;

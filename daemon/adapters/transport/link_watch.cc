@@ -39,7 +39,11 @@ bool is_up(const ifaddrs* list, const asio::ip::address& address) {
 }  // namespace
 
 LinkWatch::LinkWatch(asio::io_context& io, std::vector<asio::ip::address> addresses, Changed changed)
-    : io_(io), netlink_(io), addresses_(std::move(addresses)), known_(addresses_.size(), -1), changed_(std::move(changed)) {}
+    : io_(io),
+      netlink_(io),
+      addresses_(std::move(addresses)),
+      known_(addresses_.size(), -1),
+      changed_(std::move(changed)) {}
 
 void LinkWatch::start() {
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
@@ -57,12 +61,13 @@ void LinkWatch::start() {
 }
 
 void LinkWatch::wait() {
-  netlink_.async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](const asio::error_code& error) {
-    if (self->closed_ || error) return;
-    self->drain();
-    self->look();
-    if (!self->closed_) self->wait();
-  });
+  netlink_.async_wait(asio::posix::stream_descriptor::wait_read,
+                      [self = shared_from_this()](const asio::error_code& error) {
+                        if (self->closed_ || error) return;
+                        self->drain();
+                        self->look();
+                        if (!self->closed_) self->wait();
+                      });
 }
 
 // What the messages say does not matter, nor whether some were lost (ENOBUFS): look() reads the state itself.

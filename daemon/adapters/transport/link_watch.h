@@ -1,5 +1,5 @@
-// Watches the interfaces that hold the networks' addresses, through rtnetlink: a cable that is pulled is known at
-// once, long before a heartbeat is missed.
+// Watches the interfaces that hold the networks' addresses, through rtnetlink: a cable that is pulled is
+// known at once, long before a heartbeat is missed.
 #pragma once
 
 #include <asio/ip/address.hpp>
@@ -15,7 +15,8 @@ namespace holdfast::transport {
 
 class LinkWatch : public std::enable_shared_from_this<LinkWatch> {
  public:
-  // `changed` is called with the network's number for each change, and once for each network in the beginning.
+  // `changed` is called with the network's number for each change, and once for each network in the
+  // beginning.
   using Changed = std::function<void(int network, bool up)>;
   LinkWatch(asio::io_context& io, std::vector<asio::ip::address> addresses, Changed changed);
   // Without netlink (a sandbox) the state is reported once and then stays.

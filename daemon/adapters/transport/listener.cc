@@ -8,7 +8,8 @@
 namespace holdfast::transport {
 namespace {
 
-// All other nodes at once, twice, and some strangers: more connections that have not shown who they are is a flood.
+// All other nodes at once, twice, and some strangers: more connections that have not shown who they are is a
+// flood.
 constexpr size_t unidentified_max = 2 * nodes_max + 16;
 
 }  // namespace
@@ -37,20 +38,21 @@ Status Listener::open(const asio::ip::address& local, uint16_t port) {
 }
 
 void Listener::accept() {
-  acceptor_.async_accept([self = shared_from_this()](const asio::error_code& error, asio::ip::tcp::socket socket) {
-    if (self->closed_) return;
-    if (!error) {
-      self->accepted(std::move(socket));
-      if (!self->closed_) self->accept();
-      return;
-    }
-    // Out of file descriptors, most likely: trying again at once would only burn the processor.
-    self->context_.count("accept-failed");
-    self->pause_.expires_after(std::chrono::milliseconds(100));
-    self->pause_.async_wait([self](const asio::error_code&) {
-      if (!self->closed_) self->accept();
-    });
-  });
+  acceptor_.async_accept(
+      [self = shared_from_this()](const asio::error_code& error, asio::ip::tcp::socket socket) {
+        if (self->closed_) return;
+        if (!error) {
+          self->accepted(std::move(socket));
+          if (!self->closed_) self->accept();
+          return;
+        }
+        // Out of file descriptors, most likely: trying again at once would only burn the processor.
+        self->context_.count("accept-failed");
+        self->pause_.expires_after(std::chrono::milliseconds(100));
+        self->pause_.async_wait([self](const asio::error_code&) {
+          if (!self->closed_) self->accept();
+        });
+      });
 }
 
 void Listener::accepted(asio::ip::tcp::socket socket) {

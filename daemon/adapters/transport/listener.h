@@ -28,7 +28,8 @@ class Listener : public std::enable_shared_from_this<Listener> {
   bool closed_ = false;
 };
 
-// A socket may be bound to an address that this node gets only later (an interface that is down, DHCP, IPv6 DAD).
+// A socket may be bound to an address that this node gets only later (an interface that is down, DHCP, IPv6
+// DAD).
 void allow_missing_address(int fd);
 
 }  // namespace holdfast::transport

@@ -14,7 +14,8 @@ void PeerLink::configure(PeerConfig config) {
     asio::error_code error;
     auto address = asio::ip::make_address(config_.addresses[i], error);
     if (error) {
-      context_.refused("bad-address", "node " + config_.name, "\"" + config_.addresses[i] + "\" is no IP address");
+      context_.refused("bad-address", "node " + config_.name,
+                       "\"" + config_.addresses[i] + "\" is no IP address");
     } else {
       addresses_[i] = address;
     }
@@ -37,7 +38,8 @@ void PeerLink::revoke_if(const std::set<std::string>& fingerprints) {
   if (!fingerprints.count(fingerprint_)) return;
   keys_.clear();
   auto self = shared_from_this();
-  if (auto session = active_) session->refuse({"revoked", "the certificate of node " + config_.name + " was revoked"});
+  if (auto session = active_)
+    session->refuse({"revoked", "the certificate of node " + config_.name + " was revoked"});
 }
 
 Hello PeerLink::make_hello(Session& session) {
@@ -62,15 +64,18 @@ Hello PeerLink::make_hello(Session& session) {
 Verdict PeerLink::judge_hello(Session& session, const Hello& hello) const {
   const TransportConfig& config = context_.config;
   if (hello.cluster_id() != config.cluster_id)
-    return {"wrong-cluster", "it belongs to cluster " + hello.cluster_id() + ", this is " + config.cluster_id};
+    return {"wrong-cluster",
+            "it belongs to cluster " + hello.cluster_id() + ", this is " + config.cluster_id};
   if (hello.node() != config_.id.value)
-    return {"wrong-node", "node " + config_.name + " says that it is node id " + std::to_string(hello.node())};
+    return {"wrong-node",
+            "node " + config_.name + " says that it is node id " + std::to_string(hello.node())};
   if (hello.incarnation() == 0) return {"protocol", "its hello has no incarnation"};
   session.version = std::min(hello.version_max(), config.version_max);
   if (session.version < hello.version_min() || session.version < config.version_min)
-    return {"version", "node " + config_.name + " speaks protocol " + std::to_string(hello.version_min()) + "-" +
-                           std::to_string(hello.version_max()) + ", node " + config.self_name + " speaks " +
-                           std::to_string(config.version_min) + "-" + std::to_string(config.version_max)};
+    return {"version", "node " + config_.name + " speaks protocol " + std::to_string(hello.version_min()) +
+                           "-" + std::to_string(hello.version_max()) + ", node " + config.self_name +
+                           " speaks " + std::to_string(config.version_min) + "-" +
+                           std::to_string(config.version_max)};
   return {};
 }
 
@@ -78,13 +83,14 @@ Verdict PeerLink::judge_hello(Session& session, const Hello& hello) const {
 bool PeerLink::resume_or_start_life(Session& session) {
   Incarnation life{session.hello().incarnation()};
   bool known = session.hello().known_incarnation() == context_.config.incarnation.value;
-  if (channel_ && life == incarnation_ && (known || channel_->untouched()))
+  if (channel_ && life == incarnation_ && (known || !channel_confirmed_))
     return channel_->restart(known ? session.hello().received() : 0);
   if (channel_) {
     context_.count("channel-reset");
     tell_disconnected(life == incarnation_ ? "it forgot this node" : "it started anew");
   }
   channel_ = std::make_unique<Channel>(context_.epoch, context_.config.send_queue_bytes);
+  channel_confirmed_ = !session.is_dialer();  // the dialer has begun to use it before it said `ready`
   ++channel_generation_;
   incarnation_ = life;
   keys_.forget_other_lives(life);
@@ -97,7 +103,8 @@ bool PeerLink::adopt(Session& session) {
   // What the hellos said about the channel must still be true.
   if (session.channel_generation != channel_generation_) return false;
   bool same_life = Incarnation{session.hello().incarnation()} == incarnation_;
-  if (active_ && !session.is_dialer() && same_life && session.number() < active_->number()) return false;  // L1
+  if (active_ && !session.is_dialer() && same_life && session.number() < active_->number())
+    return false;  // L1
   auto old = std::exchange(active_, nullptr);
   if (!resume_or_start_life(session)) {
     active_ = old;
@@ -159,6 +166,7 @@ bool PeerLink::next_frame(Session& session, FrameHeader& header, std::string_vie
 
 void PeerLink::handle(Session& session, const FrameHeader& header, std::string_view body) {
   if (active_.get() != &session || !channel_) return;
+  channel_confirmed_ = true;
   uint64_t acknowledged = channel_->acknowledged();
   if (!channel_->acknowledge(header.ack)) {
     context_.count("session-bad-order");
@@ -222,7 +230,8 @@ void PeerLink::session_closed(Session& session, const std::string& why) {
   keys_.abandon(session.keys());
   bool was_active = active_.get() == &session;
   if (session.is_dialer()) {
-    // A session that did not live for a second counts as a failure too, or a bad pair would redial without pause.
+    // A session that did not live for a second counts as a failure too, or a bad pair would redial without
+    // pause.
     Instant at = now();
     Dialing& dialing = dialing_[static_cast<size_t>(session.network())];
     bool good = was_active && at - active_since_ > context_.config.dial_backoff_max;

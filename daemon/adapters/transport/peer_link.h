@@ -1,8 +1,9 @@
-// PeerLink: everything about one peer: its current life, its channel, its heartbeat keys, its session, and when
-// and over which network to dial. The node with the lower id dials. See docs/protocols/transport.md, "Sessions".
-// Invariants:
-//   L1  at most one session is active; a session replaces another only with a higher number of the same dialer's life.
-//   L2  the channel is reset exactly when the peer's life changes or the peer forgot this life.
+// PeerLink: everything about one peer: its current life, its channel, its heartbeat keys, its session, and
+// when and over which network to dial. The node with the lower id dials. See docs/protocols/transport.md,
+// "Sessions". Invariants:
+//   L1  at most one session is active; a session replaces another only with a higher number of the same
+//   dialer's life. L2  the channel is reset exactly when the peer's life changes or the peer forgot this
+//   life.
 #pragma once
 
 #include <array>
@@ -24,7 +25,9 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
 
   void configure(PeerConfig config);
   // None: the peer is not on this network.
-  const std::optional<asio::ip::address>& address(int network) const { return addresses_[static_cast<size_t>(network)]; }
+  const std::optional<asio::ip::address>& address(int network) const {
+    return addresses_[static_cast<size_t>(network)];
+  }
   // The peer is no longer one of ours: ends sessions, keys and channel.
   void end(const Verdict& verdict);
   // This node stops: no more dialing, no more events.
@@ -56,7 +59,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
 
  private:
   struct Dialing {
-    Instant next;      // not before
+    Instant next;  // not before
     Instant tried;
     Duration backoff;  // of the last failure
     bool busy = false;
@@ -79,6 +82,8 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   KeyRing keys_;
   std::unique_ptr<Channel> channel_;
   uint64_t channel_generation_ = 0;
+  bool channel_confirmed_ =
+      false;  // the peer has used it: a peer that knows nothing of it must have forgotten it
   bool told_connected_ = false;
 
   std::shared_ptr<Session> active_;

@@ -46,12 +46,13 @@ std::string Session::who() const {
 void Session::start_timer(Duration timeout, const char* why) {
   timer_.expires_after(std::chrono::nanoseconds(timeout.ns));
   // The number tells a handler that was already queued when the timer was set anew or cancelled.
-  timer_.async_wait([self = shared_from_this(), why, number = ++timer_number_](const asio::error_code& error) {
-    if (error || number != self->timer_number_) return;
-    if (self->is_open()) return self->finish(why);
-    asio::error_code ignored;
-    self->stream_->next_layer().close(ignored);
-  });
+  timer_.async_wait(
+      [self = shared_from_this(), why, number = ++timer_number_](const asio::error_code& error) {
+        if (error || number != self->timer_number_) return;
+        if (self->is_open()) return self->finish(why);
+        asio::error_code ignored;
+        self->stream_->next_layer().close(ignored);
+      });
 }
 
 void Session::dial(std::shared_ptr<PeerLink> link, const asio::ip::tcp::endpoint& local,
@@ -128,7 +129,8 @@ Verdict Session::judge_identity() {
     return {"unknown-node", "node " + identity_.node_name + " (id " + std::to_string(identity_.node.value) +
                                 ") is not in the configuration of node " + context_.config.self_name};
   if (dialer_ && peer->second != link_)
-    return {"wrong-node", "node " + identity_.node_name + " answers at the address of node " + link_->config().name};
+    return {"wrong-node",
+            "node " + identity_.node_name + " answers at the address of node " + link_->config().name};
   if (!dialer_ && identity_.node >= context_.config.self)
     return {"wrong-direction", "the node with the lower id dials"};
   link_ = peer->second;
@@ -181,18 +183,19 @@ void Session::begin() {
 }
 
 void Session::read() {
-  stream_->async_read_some(asio::buffer(scratch_), [self = shared_from_this()](const asio::error_code& error,
-                                                                               size_t size) {
-    if (!self->is_open()) return;
-    if (error) {
-      // In TLS 1.3 the dialer hears only now that the acceptor did not like its certificate.
-      std::string why = handshake_failure(self->stream_->native_handle(), error);
-      if (self->stage_ == Stage::greeting && !why.empty()) self->context_.refused("tls", self->who(), why);
-      return self->finish(why.empty() ? "the connection ended: " + error.message() : why);
-    }
-    self->in_.append(self->scratch_.data(), size);
-    if (self->take_frames()) self->read();
-  });
+  stream_->async_read_some(
+      asio::buffer(scratch_), [self = shared_from_this()](const asio::error_code& error, size_t size) {
+        if (!self->is_open()) return;
+        if (error) {
+          // In TLS 1.3 the dialer hears only now that the acceptor did not like its certificate.
+          std::string why = handshake_failure(self->stream_->native_handle(), error);
+          if (self->stage_ == Stage::greeting && !why.empty())
+            self->context_.refused("tls", self->who(), why);
+          return self->finish(why.empty() ? "the connection ended: " + error.message() : why);
+        }
+        self->in_.append(self->scratch_.data(), size);
+        if (self->take_frames()) self->read();
+      });
 }
 
 // False: the session ended meanwhile.
@@ -293,7 +296,8 @@ void Session::close(const std::string& why) {
   finish(why);
 }
 
-// To the rest of the transport the session is closed from here on; only the socket lives until the peer has read.
+// To the rest of the transport the session is closed from here on; only the socket lives until the peer has
+// read.
 void Session::close_after_writing() {
   stage_ = Stage::closing;
   auto self = shared_from_this();

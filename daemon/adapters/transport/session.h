@@ -4,10 +4,10 @@
 // Kept alive by its own handlers; after close() it touches nothing but itself.
 #pragma once
 
+#include <array>
 #include <asio/ip/tcp.hpp>
 #include <asio/ssl/stream.hpp>
 #include <asio/steady_timer.hpp>
-#include <array>
 #include <memory>
 #include <string>
 #include <string_view>

@@ -63,13 +63,13 @@ Result<TlsContext> make_tls_context(const std::string& authority_pem, const std:
   HOLDFAST_CHECK(check_matches_key(certificate_pem, private_key_pem));
   SslCtxPtr context(SSL_CTX_new(TLS_method()));
   SSL_CTX* raw = context.get();
-  bool ok = raw && SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION) == 1 &&
-            SSL_CTX_use_certificate(raw, certificate.get()) == 1 &&
-            SSL_CTX_use_PrivateKey(raw, key.get()) == 1 &&
-            // An enrolling node knows the authority by fingerprint only: it must be in the chain that is shown.
-            SSL_CTX_add1_chain_cert(raw, authority.get()) == 1 &&
-            X509_STORE_add_cert(SSL_CTX_get_cert_store(raw), authority.get()) == 1 &&
-            SSL_CTX_set_num_tickets(raw, 0) == 1;
+  bool ok =
+      raw && SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION) == 1 &&
+      SSL_CTX_use_certificate(raw, certificate.get()) == 1 && SSL_CTX_use_PrivateKey(raw, key.get()) == 1 &&
+      // An enrolling node knows the authority by fingerprint only: it must be in the chain that is shown.
+      SSL_CTX_add1_chain_cert(raw, authority.get()) == 1 &&
+      X509_STORE_add_cert(SSL_CTX_get_cert_store(raw), authority.get()) == 1 &&
+      SSL_CTX_set_num_tickets(raw, 0) == 1;
   if (!ok) return unusable("TLS refuses this node's certificate: " + openssl_error());
   // No resumption: every session shows its certificate, so that a revocation counts at once.
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
@@ -80,7 +80,9 @@ Result<TlsContext> make_tls_context(const std::string& authority_pem, const std:
   return std::make_shared<asio::ssl::context>(context.release());
 }
 
-void offer_peer_alpn(SSL* ssl) { SSL_set_alpn_protos(ssl, peer_protocol, sizeof peer_protocol - 1); }
+void offer_peer_alpn(SSL* ssl) {
+  SSL_set_alpn_protos(ssl, peer_protocol, sizeof peer_protocol - 1);
+}
 
 namespace {
 bool chosen(SSL* ssl, std::string_view protocol) {
@@ -95,16 +97,21 @@ bool is_peer_session(SSL* ssl) {
   return chosen(ssl, peer_alpn) && SSL_get0_peer_certificate(ssl) && SSL_get_verify_result(ssl) == X509_V_OK;
 }
 
-bool is_enrollment(SSL* ssl) { return chosen(ssl, enroll_alpn); }
+bool is_enrollment(SSL* ssl) {
+  return chosen(ssl, enroll_alpn);
+}
 
 Result<NodeIdentity> peer_identity(SSL* ssl) {
   return read_identity(certificate_to_pem(SSL_get0_peer_certificate(ssl)));
 }
 
-bool peer_expired(SSL* ssl) { return SSL_get_ex_data(ssl, expired_mark()) != nullptr; }
+bool peer_expired(SSL* ssl) {
+  return SSL_get_ex_data(ssl, expired_mark()) != nullptr;
+}
 
 bool export_key_material(SSL* ssl, unsigned char* out, size_t size) {
-  return SSL_export_keying_material(ssl, out, size, exporter_label, sizeof exporter_label - 1, nullptr, 0, 0) == 1;
+  return SSL_export_keying_material(ssl, out, size, exporter_label, sizeof exporter_label - 1, nullptr, 0,
+                                    0) == 1;
 }
 
 std::string handshake_failure(SSL* ssl, const asio::error_code& error) {

@@ -1,6 +1,7 @@
-// TLS 1.3 with mutual certificates: one context for both roles, and what a session has to know about its peer.
-// The cluster's authority is the only trust root. An expired certificate is accepted and counted, so that a date
-// alone never cuts a living member off; everything else that is wrong with a certificate ends the handshake.
+// TLS 1.3 with mutual certificates: one context for both roles, and what a session has to know about its
+// peer. The cluster's authority is the only trust root. An expired certificate is accepted and counted, so
+// that a date alone never cuts a living member off; everything else that is wrong with a certificate ends the
+// handshake.
 #pragma once
 
 #include <asio/error_code.hpp>

@@ -17,7 +17,8 @@ using namespace transport;
 
 namespace {
 
-// A third of the smallest interval that something waits for (keepalive, dial back-off), so that rounding costs little.
+// A third of the smallest interval that something waits for (keepalive, dial back-off), so that rounding
+// costs little.
 constexpr Duration tick_interval = Duration::milliseconds(30);
 constexpr Duration tick_late = Duration::milliseconds(100);
 
@@ -63,7 +64,8 @@ class Transport::Impl : public std::enable_shared_from_this<Transport::Impl> {
 
 Status Transport::Impl::start() {
   const TransportConfig& config = context_->config;
-  if (running_ || context_->stopped) return fail(ErrorCode::invalid_argument, "the transport was started before");
+  if (running_ || context_->stopped)
+    return fail(ErrorCode::invalid_argument, "the transport was started before");
   if (config.self.value < 1 || config.self.value > nodes_max || config.incarnation.is_none())
     return fail(ErrorCode::invalid_argument, "a node needs an id in 1..64 and an incarnation");
   if (config.networks.empty() || config.networks.size() > networks_max)
@@ -71,10 +73,11 @@ Status Transport::Impl::start() {
   HOLDFAST_TRY(pki::NodeIdentity identity, pki::read_identity(config.certificate_pem));
   if (identity.cluster_id != config.cluster_id || identity.node != config.self ||
       identity.node_name != config.self_name)
-    return fail(ErrorCode::invalid_argument, "this node's certificate is for node " + identity.node_name + " (id " +
-                                                 std::to_string(identity.node.value) + ") of cluster " +
-                                                 identity.cluster_id);
-  HOLDFAST_TRY(context_->tls, make_tls_context(config.authority_pem, config.certificate_pem, config.private_key_pem));
+    return fail(ErrorCode::invalid_argument, "this node's certificate is for node " + identity.node_name +
+                                                 " (id " + std::to_string(identity.node.value) +
+                                                 ") of cluster " + identity.cluster_id);
+  HOLDFAST_TRY(context_->tls,
+               make_tls_context(config.authority_pem, config.certificate_pem, config.private_key_pem));
   std::vector<asio::ip::address> addresses;
   for (int i = 0; i < static_cast<int>(config.networks.size()); ++i) {
     Status opened = open_network(i, addresses);
@@ -84,9 +87,10 @@ Status Transport::Impl::start() {
     }
   }
   running_ = true;
-  watch_ = std::make_shared<LinkWatch>(context_->io, std::move(addresses), [context = context_](int network, bool up) {
-    if (!context->stopped) context->events.on_network_state(network, up);
-  });
+  watch_ = std::make_shared<LinkWatch>(context_->io, std::move(addresses),
+                                       [context = context_](int network, bool up) {
+                                         if (!context->stopped) context->events.on_network_state(network, up);
+                                       });
   watch_->start();
   schedule_tick();
   return {};
@@ -138,7 +142,8 @@ void Transport::Impl::receive(int network, const uint8_t* bytes, size_t size) {
   std::shared_ptr<PeerLink> link;
   SessionKeysPtr keys;
   std::string payload;
-  if (const char* refused = open_datagram(network, bytes, size, link, keys, payload)) return context_->count(refused);
+  if (const char* refused = open_datagram(network, bytes, size, link, keys, payload))
+    return context_->count(refused);
   keys->window.mark(keys->last_counter);
   link->keys().heard_with(keys);
   Instant at = now();
@@ -176,7 +181,8 @@ const char* Transport::Impl::open_datagram(int network, const uint8_t* bytes, si
 
 void Transport::Impl::send_datagram(NodeId to, int network, std::string_view payload) {
   auto link = find(to);
-  if (!running_ || !link || network < 0 || network >= static_cast<int>(sockets_.size()) || !link->address(network))
+  if (!running_ || !link || network < 0 || network >= static_cast<int>(sockets_.size()) ||
+      !link->address(network))
     return context_->count("datagram-not-sent-no-address");
   const SessionKeysPtr& keys = link->keys().sending();
   if (!keys) return context_->count("datagram-not-sent-no-key");
@@ -201,7 +207,8 @@ void Transport::Impl::set_peers(std::vector<PeerConfig> peers) {
     auto it = wanted.find(id);
     if (it != wanted.end() && it->second.name == link->config().name) continue;
     context_->peers.erase(id);
-    link->end({"unknown-node", "node " + link->config().name + " was removed from the configuration of node " +
+    link->end({"unknown-node", "node " + link->config().name +
+                                   " was removed from the configuration of node " +
                                    context_->config.self_name});
   }
   for (auto& [id, config] : wanted) {
@@ -216,11 +223,19 @@ void Transport::Impl::set_peers(std::vector<PeerConfig> peers) {
 
 Transport::Transport(asio::io_context& io, TransportConfig config, TransportEvents& events)
     : impl_(std::make_shared<Impl>(io, std::move(config), events)) {}
-Transport::~Transport() { impl_->stop(); }
+Transport::~Transport() {
+  impl_->stop();
+}
 
-Status Transport::start() { return impl_->start(); }
-void Transport::stop() { impl_->stop(); }
-void Transport::set_peers(std::vector<PeerConfig> peers) { impl_->set_peers(std::move(peers)); }
+Status Transport::start() {
+  return impl_->start();
+}
+void Transport::stop() {
+  impl_->stop();
+}
+void Transport::set_peers(std::vector<PeerConfig> peers) {
+  impl_->set_peers(std::move(peers));
+}
 
 void Transport::set_revoked(std::set<std::string> fingerprints) {
   impl_->context_->revoked = fingerprints;
@@ -237,9 +252,12 @@ Status Transport::set_certificate(std::string certificate_pem, std::string priva
 }
 
 void Transport::set_enrollment(EnrollHandler handler) {
-  set_enrollment_async([handler = std::move(handler)](const pki::EnrollAsk& ask, EnrollDone reply) { reply(handler(ask)); });
+  set_enrollment_async(
+      [handler = std::move(handler)](const pki::EnrollAsk& ask, EnrollDone reply) { reply(handler(ask)); });
 }
-void Transport::set_enrollment_async(AsyncEnrollHandler handler) { impl_->context_->enrollment = std::move(handler); }
+void Transport::set_enrollment_async(AsyncEnrollHandler handler) {
+  impl_->context_->enrollment = std::move(handler);
+}
 
 void Transport::send_datagram(NodeId to, int network, std::string_view payload) {
   impl_->send_datagram(to, network, payload);

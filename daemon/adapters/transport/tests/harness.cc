@@ -68,7 +68,8 @@ void Relay::forward(const std::shared_ptr<Pair>& pair, int direction) {
   }
   auto self = shared_from_this();
   pair->side[direction].async_read_some(
-      asio::buffer(pair->bytes[direction]), [self, pair, direction](const asio::error_code& error, size_t size) {
+      asio::buffer(pair->bytes[direction]),
+      [self, pair, direction](const asio::error_code& error, size_t size) {
         if (error) return pair->close();
         if (self->hole_) {
           pair->paused[direction] = true;
@@ -89,18 +90,19 @@ void Relay::resume() {
 }
 
 void Relay::receive() {
-  udp_.async_receive(asio::buffer(datagram_), [self = shared_from_this()](const asio::error_code& error, size_t size) {
-    if (self->stopped_) return;
-    if (!error) {
-      if (self->seen_udp.size() > 500) self->seen_udp.erase(self->seen_udp.begin());
-      self->seen_udp.emplace_back(self->datagram_.data(), size);
-      asio::error_code ignored;
-      if (!self->hole_ && !self->udp_hole_)
-        self->udp_.send_to(asio::buffer(self->datagram_, size),
-                           ip::udp::endpoint(self->target_.address(), self->target_.port()), 0, ignored);
-    }
-    self->receive();
-  });
+  udp_.async_receive(
+      asio::buffer(datagram_), [self = shared_from_this()](const asio::error_code& error, size_t size) {
+        if (self->stopped_) return;
+        if (!error) {
+          if (self->seen_udp.size() > 500) self->seen_udp.erase(self->seen_udp.begin());
+          self->seen_udp.emplace_back(self->datagram_.data(), size);
+          asio::error_code ignored;
+          if (!self->hole_ && !self->udp_hole_)
+            self->udp_.send_to(asio::buffer(self->datagram_, size),
+                               ip::udp::endpoint(self->target_.address(), self->target_.port()), 0, ignored);
+        }
+        self->receive();
+      });
 }
 
 uint16_t free_port(const std::vector<std::string>& addresses) {
@@ -125,7 +127,9 @@ uint16_t free_port(const std::vector<std::string>& addresses) {
 }
 
 Cluster::Cluster(std::vector<std::string> addresses)
-    : id(pki::random_uuid()), authority(*pki::create_authority("test", id, 3650)), networks(std::move(addresses)) {}
+    : id(pki::random_uuid()),
+      authority(*pki::create_authority("test", id, 3650)),
+      networks(std::move(addresses)) {}
 
 Cluster::~Cluster() {
   for (auto& node : nodes) node.transport.reset();
@@ -140,7 +144,8 @@ Node& Cluster::add(uint64_t number, int certificate_days) {
   config.self_name = "n" + std::to_string(number);
   config.incarnation = Incarnation{pki::random_u64()};
   uint16_t port = free_port(networks);
-  for (size_t i = 0; i < networks.size(); ++i) config.networks.push_back({"net" + std::to_string(i), networks[i], port});
+  for (size_t i = 0; i < networks.size(); ++i)
+    config.networks.push_back({"net" + std::to_string(i), networks[i], port});
   auto pair = *pki::issue_node(authority, config.self_name, config.self, id, certificate_days);
   config.authority_pem = authority.certificate_pem;
   config.certificate_pem = pair.certificate_pem;

@@ -1,13 +1,16 @@
-// A small cluster of Transports on loopback, driven by one io_context: tests wait for conditions, never for times.
+// A small cluster of Transports on loopback, driven by one io_context: tests wait for conditions, never for
+// times.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/ip/udp.hpp>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -70,8 +73,11 @@ class Relay : public std::enable_shared_from_this<Relay> {
   Relay(asio::io_context& io, const std::string& address, uint16_t listen_port, uint16_t target_port);
   void start();
   void stop();
-  void cut();                    // resets every connection; new ones work
-  void set_hole(bool hole) { hole_ = hole; if (!hole) resume(); }  // swallows everything, silently
+  void cut();  // resets every connection; new ones work
+  void set_hole(bool hole) {
+    hole_ = hole;
+    if (!hole) resume();
+  }  // swallows everything, silently
   void set_udp_hole(bool hole) { udp_hole_ = hole; }
   int connections() const { return connections_; }
   std::vector<std::string> seen_udp;  // newest last, some hundred
@@ -131,6 +137,7 @@ class Cluster {
 // A port that is free for TCP and UDP on these addresses.
 uint16_t free_port(const std::vector<std::string>& addresses);
 
-#define ASSERT_SOON(cluster, condition) ASSERT_TRUE((cluster).run_until([&] { return (condition); })) << #condition
+#define ASSERT_SOON(cluster, condition) \
+  ASSERT_TRUE((cluster).run_until([&] { return (condition); })) << #condition
 
 }  // namespace holdfast::testing

@@ -5,13 +5,12 @@ namespace holdfast::testing {
 namespace {
 
 struct Pair : Cluster {
-  explicit Pair(std::vector<std::string> addresses = {"127.0.0.1"}) : Cluster(std::move(addresses)), a(add(1)), b(add(2)) {
+  explicit Pair(std::vector<std::string> addresses = {"127.0.0.1"})
+      : Cluster(std::move(addresses)), a(add(1)), b(add(2)) {
     start(a);
     start(b);
   }
-  bool both_connected() {
-    return a.transport->connected(NodeId{2}) && b.transport->connected(NodeId{1});
-  }
+  bool both_connected() { return a.transport->connected(NodeId{2}) && b.transport->connected(NodeId{1}); }
   // Both sides have agreed on heartbeat keys.
   bool datagrams_flow() {
     a.transport->send_datagram(NodeId{2}, 0, "x");
@@ -83,7 +82,8 @@ TEST(Session, RestartOfAPeerIsANewLife) {
   auto old_life = pair.b.config.incarnation;
   pair.b.transport.reset();
   ASSERT_SOON(pair, !pair.a.transport->connected(NodeId{2}));
-  EXPECT_TRUE(pair.a.transport->send_message(NodeId{2}, 0, "for the old life")) << "it might only be a broken session";
+  EXPECT_TRUE(pair.a.transport->send_message(NodeId{2}, 0, "for the old life"))
+      << "it might only be a broken session";
   pair.b.events = {};
   pair.restart(pair.b);
   pair.connect_all();
@@ -119,7 +119,8 @@ TEST(Session, PurgesTheQueueOfAnOldEpoch) {
   Pair pair;
   pair.connect_all();
   ASSERT_SOON(pair, pair.both_connected());
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(pair.a.transport->send_message(NodeId{2}, 4, std::string(1 << 20, 'o')));
+  for (int i = 0; i < 20; ++i)
+    ASSERT_TRUE(pair.a.transport->send_message(NodeId{2}, 4, std::string(1 << 20, 'o')));
   pair.a.transport->set_epoch(5);
   ASSERT_TRUE(pair.a.transport->send_message(NodeId{2}, 5, "current"));
   ASSERT_SOON(pair, !pair.b.events.messages.empty() && pair.b.events.messages.back() == "current");
