@@ -14,6 +14,7 @@ struct Relayed : Cluster {
       relays.push_back(std::make_shared<Relay>(io, address, port, b.config.networks[0].port));
       relays.back()->start();
     }
+    a.config.dial_backoff_max = Duration::milliseconds(200);  // cuts follow each other faster than in life
     start(a);
     start(b);
     connect_all(2, port);

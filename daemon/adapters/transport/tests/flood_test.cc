@@ -50,10 +50,12 @@ struct Watched : Cluster {
   }
   // A genuine datagram that node 2 has not seen yet.
   std::string hold_back_one() {
+    auto all_passed = [&] { return relay->seen_udp.size() == a.count("datagram-sent"); };
+    EXPECT_TRUE(run_until(
+        [&] { return all_passed() && b.events.datagrams.size() + refused() == relay->seen_udp.size(); }));
     relay->set_udp_hole(true);
-    size_t before = relay->seen_udp.size();
     a.transport->send_datagram(NodeId{2}, 0, "held back");
-    EXPECT_TRUE(run_until([&] { return relay->seen_udp.size() > before; }));
+    EXPECT_TRUE(run_until(all_passed));
     relay->set_udp_hole(false);
     return relay->seen_udp.back();
   }
