@@ -18,6 +18,9 @@ constexpr Duration terminate_patience = Duration::seconds(10);
 // How long a call that ran beside terminate gets to return before it is given up.
 constexpr Duration settle_grace = Duration::milliseconds(500);
 
+// After the event descriptor fired: how long another call may delay asking for the reason.
+constexpr Duration event_patience = Duration::milliseconds(300);
+
 constexpr uint32_t code_of(ErrorCode code) { return static_cast<uint32_t>(code); }
 
 Duration or_default(uint32_t ms, Duration otherwise) {
@@ -122,6 +125,7 @@ void Resource::end(const std::string& why, Instant now) {
 }
 
 void Resource::next(Instant now) {
+  ask_for_reason(now);
   while (!calling() && !terminating_ && !waiting_.empty() && !closed_) {
     Order order = std::move(waiting_.front());
     waiting_.pop_front();
@@ -203,7 +207,7 @@ void Resource::start(const Order& order, Instant now) {
       state_ = State::ONLINE_PENDING;
       online_number_ = next_online_number();
       dirty_ = false;
-      event_seen_ = false;
+      event_seen_ = event_pending_ = false;
       call(Step::online, now, [table, instance = instance_, context, glue = glue_] {
         holdfast_answer answer{};
         Outcome outcome;
@@ -471,6 +475,10 @@ void Resource::tick(Instant now) {
         report(current_.order(), step_ == Step::open ? State::FAILED : state_, error, "The plug-in has not answered" + limit + ".");
     }
   }
+  if (event_pending_ && now >= event_deadline_) {
+    event_pending_ = false;
+    failed("It reported a failure.", now);
+  }
   if (state_ != State::ONLINE || calling() || terminating_ || held_ || wants_hold_) return;
   if (now >= is_alive_at_) {
     call(Step::is_alive, now, entry(plugin_.table->is_alive));
@@ -487,6 +495,7 @@ Instant Resource::next_deadline() const {
   if (terminating_ && !terminate_returned_ && !terminate_late_) consider(terminate_deadline_);
   if (terminating_ && terminate_returned_) consider(settle_deadline_);
   if (calling() && !given_up_call_) consider(call_deadline_);
+  if (event_pending_) consider(event_deadline_);
   if (state_ == State::ONLINE && !calling() && !terminating_ && !held_ && !wants_hold_) {
     consider(is_alive_at_);
     if (event_fd_ < 0) consider(looks_alive_at_);
@@ -495,9 +504,15 @@ Instant Resource::next_deadline() const {
 }
 
 void Resource::event_fired(Instant now) {
-  event_seen_ = true;
-  if (calling()) return failed("It reported a failure.", now);
-  call(Step::event, now, entry(plugin_.table->is_alive));
+  event_seen_ = event_pending_ = true;
+  event_deadline_ = now + event_patience;
+  ask_for_reason(now);
+}
+
+void Resource::ask_for_reason(Instant now) {
+  if (!event_pending_ || calling()) return;
+  event_pending_ = false;
+  if (state_ == State::ONLINE && !terminating_) call(Step::event, now, entry(plugin_.table->is_alive));
 }
 
 // R4.

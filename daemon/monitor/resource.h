@@ -95,6 +95,7 @@ class Resource : public std::enable_shared_from_this<Resource> {
   void terminate(Ending ending, Instant now);
   void terminated(const Outcome& outcome, Instant now);
   void settle(Instant now);
+  void ask_for_reason(Instant now);
   void hold(Instant now);
   void release(Instant now);
   void cancel_waiting(const std::string& why);
@@ -117,7 +118,9 @@ class Resource : public std::enable_shared_from_this<Resource> {
   bool dirty_ = false;
   uint32_t progress_ = 0;
   int event_fd_ = -1;
-  bool event_seen_ = false;
+  bool event_seen_ = false;     // the descriptor fired: do not watch it again
+  bool event_pending_ = false;  // and its sentence has not been asked for yet, since another call runs
+  Instant event_deadline_;
 
   std::deque<Order> waiting_;
   Order current_;
