@@ -28,7 +28,8 @@ constexpr Duration reap_every = Duration::seconds(5);
 // service is gone everything must have been ended, or at least begun to, within 2 s.
 constexpr Duration stage_lost = Duration::milliseconds(400), ladder_lost = Duration::milliseconds(1200);
 constexpr Duration stage_orderly = Duration::seconds(5), ladder_orderly = Duration::seconds(20);
-constexpr Duration ending_max_lost = Duration::seconds(10), ending_max_orderly = Duration::seconds(30);
+// The service that comes next kills us after 5 s and sweeps: leave before that, with a status that says so.
+constexpr Duration ending_max_lost = Duration::seconds(4), ending_max_orderly = Duration::seconds(30);
 
 }  // namespace
 
@@ -125,6 +126,7 @@ void Monitor::hello(const Hello& hello, Instant now) {
   uint32_t version = common_version(hello.version_min(), hello.version_max());
   reply->set_version(version);
   auto refuse = [&](const std::string& why) {
+    reply->set_version(0);
     reply->set_text(why);
     send(out);
     begin_ending(exit_protocol, why, now);

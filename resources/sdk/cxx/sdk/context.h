@@ -21,6 +21,7 @@ class Context {
   uint64_t reservation_key() const { return c_.reservation_key; }
   uint64_t victim_key() const { return c_.victim_key; }
   std::string cluster_id() const { return c_.cluster_id; }
+  std::string node_name() const { return c_.node_name; }
 
   std::string text(const char* name, const std::string& otherwise = {}) const;
   Result<std::string> required(const char* name) const;
