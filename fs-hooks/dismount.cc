@@ -26,7 +26,7 @@ std::vector<Mount> mounts_of(dev_t device) {
   return out;
 }
 
-void flush(dev_t device, Duration limit) {
+void flush(dev_t device, Duration limit, const GoOn& go_on) {
   auto mounts = mounts_of(device);
   if (mounts.empty()) return;
   std::string point = mounts.front().mount_point;
@@ -35,15 +35,15 @@ void flush(dev_t device, Duration limit) {
         int fd = open(point.c_str(), O_RDONLY | O_DIRECTORY);
         return fd >= 0 && syncfs(fd) == 0 ? 0 : 1;
       },
-      limit, "flushing " + point);
+      limit, "flushing " + point, go_on);
 }
 
 // One pass over all mounts. busy = somebody holds it; other errors are the kernel's or the helper's.
-Status unmount_all(dev_t device, int flags, Duration limit) {
+Status unmount_all(dev_t device, int flags, Duration limit, const GoOn& go_on = {}) {
   for (const auto& mount : mounts_of(device)) {
     const char* point = mount.mount_point.c_str();
     HOLDFAST_TRY(int error, run_in_helper([&] { return umount2(point, flags | UMOUNT_NOFOLLOW) == 0 ? 0 : errno; }, limit,
-                                          "unmounting " + mount.mount_point));
+                                          "unmounting " + mount.mount_point, go_on));
     if (error == EBUSY) return fail(ErrorCode::busy, mount.mount_point + " is busy");
     if (error != 0 && error != EINVAL) return fail(ErrorCode::io, "cannot unmount " + mount.mount_point, error);
   }
@@ -86,7 +86,7 @@ Status insist(dev_t device, int signal, Duration time, const DismountSettings& s
     if (first && !holders.empty())
       settings.progress(std::string(signal == SIGKILL ? "Killing " : "Asking to end: ") + *names);
     first = false;
-    last = unmount_all(device, 0, settings.flush);
+    last = unmount_all(device, 0, settings.flush, settings.go_on);
     if (last || last.error().code != ErrorCode::busy) return last;
     if (boottime_now() >= until) return last;
     if (settings.cancelled()) return fail(ErrorCode::cancelled, "the dismount was cancelled");
@@ -108,8 +108,8 @@ bool is_gone(dev_t device) {
 
 Result<DismountOutcome> dismount(dev_t device, const DismountSettings& settings) {
   DismountOutcome outcome;
-  flush(device, settings.flush);
-  auto done = unmount_all(device, 0, settings.flush);
+  flush(device, settings.flush, settings.go_on);
+  auto done = unmount_all(device, 0, settings.flush, settings.go_on);
   auto busy = [&] { return !done && done.error().code == ErrorCode::busy; };
   std::string names;
   if (busy() && settings.ask.ns > 0) {

@@ -18,6 +18,7 @@ struct DismountSettings {
   bool detach = false;                            // last rung: MNT_DETACH
   std::function<void(const std::string&)> progress = [](const std::string&) {};
   std::function<bool()> cancelled = [] { return false; };
+  GoOn go_on;                                     // asked during long waits; see run_in_helper
 };
 
 struct DismountOutcome {

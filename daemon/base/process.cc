@@ -38,14 +38,17 @@ void reset_signals() {
   signal(SIGPIPE, SIG_DFL);
 }
 
-// Waits until the child ended or the deadline passed; reads `pipe_fd` meanwhile. True = ended (`status` is set).
-bool wait_until(pid_t pid, int pipe_fd, Instant deadline, std::string* output, int* status) {
+enum class Waited { ended, late, cancelled };
+
+// Waits until the child ended (`status` is set) or the deadline passed; reads `pipe_fd` meanwhile.
+Waited wait_until(pid_t pid, int pipe_fd, Instant deadline, const GoOn& go_on, std::string* output, int* status) {
   bool open_pipe = pipe_fd >= 0;
   int nap_ms = 1;  // without a pipe (its end may be kept by grandchildren) the child is polled
   while (true) {
-    if (waitpid(pid, status, WNOHANG) == pid) return true;
+    if (waitpid(pid, status, WNOHANG) == pid) return Waited::ended;
     int64_t left_ms = (deadline - boottime_now()).ms();
-    if (left_ms <= 0) return false;
+    if (left_ms <= 0) return Waited::late;
+    if (go_on && !go_on()) return Waited::cancelled;
     pollfd p{open_pipe ? pipe_fd : -1, POLLIN, 0};
     poll(&p, 1, static_cast<int>(std::min<int64_t>(left_ms, open_pipe ? 20 : nap_ms)));
     nap_ms = std::min(nap_ms * 2, 20);
@@ -64,13 +67,14 @@ bool wait_until(pid_t pid, int pipe_fd, Instant deadline, std::string* output, i
 bool kill_helper(pid_t pid) {
   kill(pid, SIGKILL);
   int status = 0;
-  return wait_until(pid, -1, boottime_now() + Duration::milliseconds(200), nullptr, &status);
+  return wait_until(pid, -1, boottime_now() + Duration::milliseconds(200), {}, nullptr, &status) == Waited::ended;
 }
 
-tl::unexpected<Error> late(pid_t pid, Duration limit, const std::string& what) {
-  std::string text = what + " did not end within " + std::to_string(limit.ms()) + " ms";
+tl::unexpected<Error> not_ended(Waited how, pid_t pid, Duration limit, const std::string& what) {
+  bool cancelled = how == Waited::cancelled;
+  std::string text = what + (cancelled ? " was cancelled" : " did not end within " + std::to_string(limit.ms()) + " ms");
   if (!kill_helper(pid)) text += "; its helper, pid " + std::to_string(pid) + ", hangs in the kernel and is left behind";
-  return fail(ErrorCode::timeout, text);
+  return fail(cancelled ? ErrorCode::cancelled : ErrorCode::timeout, text);
 }
 
 }  // namespace
@@ -125,7 +129,7 @@ std::string describe(const ProcessInfo& process) {
   return "pid " + std::to_string(process.pid) + " (" + process.command + ")";
 }
 
-Result<int> run_in_helper(const std::function<int()>& work, Duration limit, const std::string& what) {
+Result<int> run_in_helper(const std::function<int()>& work, Duration limit, const std::string& what, const GoOn& go_on) {
   pid_t pid = fork();
   if (pid < 0) return fail(ErrorCode::internal, "cannot start a helper process for " + what, errno);
   if (pid == 0) {
@@ -135,13 +139,14 @@ Result<int> run_in_helper(const std::function<int()>& work, Duration limit, cons
     _exit(work() & 0xff);
   }
   int status = 0;
-  if (!wait_until(pid, -1, boottime_now() + limit, nullptr, &status)) return late(pid, limit, what);
+  if (auto how = wait_until(pid, -1, boottime_now() + limit, go_on, nullptr, &status); how != Waited::ended)
+    return not_ended(how, pid, limit, what);
   if (!WIFEXITED(status))
     return fail(ErrorCode::internal, "the helper for " + what + " was killed by signal " + std::to_string(WTERMSIG(status)));
   return WEXITSTATUS(status);
 }
 
-Result<ProgramOutcome> run_program(const std::vector<std::string>& argv, Duration limit) {
+Result<ProgramOutcome> run_program(const std::vector<std::string>& argv, Duration limit, const GoOn& go_on) {
   int ends[2];
   if (argv.empty() || pipe2(ends, O_CLOEXEC) != 0)
     return fail(ErrorCode::internal, "cannot make a pipe for a program", errno);
@@ -165,7 +170,8 @@ Result<ProgramOutcome> run_program(const std::vector<std::string>& argv, Duratio
   if (pid < 0) return fail(ErrorCode::internal, "cannot start " + argv[0], fork_errno);
   ProgramOutcome outcome;
   int status = 0;
-  if (!wait_until(pid, ends[0], boottime_now() + limit, &outcome.output, &status)) return late(pid, limit, argv[0]);
+  if (auto how = wait_until(pid, ends[0], boottime_now() + limit, go_on, &outcome.output, &status); how != Waited::ended)
+    return not_ended(how, pid, limit, argv[0]);
   // What it wrote just before it ended.
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
   char chunk[4096];

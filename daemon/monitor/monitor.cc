@@ -232,7 +232,7 @@ void Monitor::pump_ending(Instant now) {
   std::sort(left.begin(), left.end(), [](auto& a, auto& b) { return a->online_number() > b->online_number(); });
   if (left.empty() || now >= ending_->started + (orderly ? ending_max_orderly : ending_max_lost)) {
     bool all = left.empty();
-    for (auto& [name, resource] : resources_) all = all && !resource->dirty();
+    for (auto& [name, resource] : resources_) all = all && !resource->incomplete();
     if (orderly && left.empty()) {
       FromMonitor out;
       out.set_all_terminated(true);

@@ -206,7 +206,7 @@ void Resource::start(const Order& order, Instant now) {
       }
       state_ = State::ONLINE_PENDING;
       online_number_ = next_online_number();
-      dirty_ = false;
+      dirty_ = incomplete_ = false;
       event_seen_ = event_pending_ = false;
       call(Step::online, now, [table, instance = instance_, context, glue = glue_] {
         holdfast_answer answer{};
@@ -400,7 +400,8 @@ void Resource::terminate(Ending ending, Instant now) {
 void Resource::terminated(const Outcome& outcome, Instant now) {
   terminate_returned_ = true;
   settle_deadline_ = now + settle_grace;
-  dirty_ = outcome.dirty || outcome.code != HOLDFAST_OK;
+  incomplete_ = outcome.code != HOLDFAST_OK;
+  dirty_ = outcome.dirty || incomplete_;
   if (endings_.empty()) endings_.push_back({.state = State::OFFLINE, .message = "It has ended at last."});
   for (auto& ending : endings_) {
     if (!outcome.text.empty()) ending.message += (ending.message.empty() ? "" : " ") + outcome.text;
@@ -446,7 +447,7 @@ void Resource::tick(Instant now) {
   });
   if (terminating_ && !terminate_returned_ && !terminate_late_ && now >= terminate_deadline_) {
     terminate_late_ = true;
-    dirty_ = true;
+    dirty_ = incomplete_ = true;
     for (const auto& e : endings_)
       if (!e.silent)
         report(e.order, State::FAILED, code_of(ErrorCode::timeout), "Terminate has not ended within 10 s. " + e.message, true);

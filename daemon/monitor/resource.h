@@ -61,7 +61,8 @@ class Resource : public std::enable_shared_from_this<Resource> {
   // True when nothing of it is up, as far as the plug-in can tell.
   bool ended() const { return !active() && !terminating_; }
   bool closed() const { return closed_; }
-  bool dirty() const { return dirty_; }
+  // True when its last terminate left something behind, as far as the plug-in can tell.
+  bool incomplete() const { return incomplete_; }
   uint64_t online_number() const { return online_number_; }  // order in which resources came up; 0 = never
 
  private:
@@ -115,7 +116,8 @@ class Resource : public std::enable_shared_from_this<Resource> {
   uint64_t generation_ = 0;
   uint64_t online_number_ = 0;
   bool closed_ = false;
-  bool dirty_ = false;
+  bool dirty_ = false;       // ended by force
+  bool incomplete_ = false;  // not ended
   uint32_t progress_ = 0;
   int event_fd_ = -1;
   bool event_seen_ = false;     // the descriptor fired: do not watch it again
