@@ -42,26 +42,31 @@ void flush(dev_t device, Duration limit, const GoOn& go_on) {
 Status unmount_all(dev_t device, int flags, Duration limit, const GoOn& go_on = {}) {
   for (const auto& mount : mounts_of(device)) {
     const char* point = mount.mount_point.c_str();
-    HOLDFAST_TRY(int error, run_in_helper([&] { return umount2(point, flags | UMOUNT_NOFOLLOW) == 0 ? 0 : errno; }, limit,
-                                          "unmounting " + mount.mount_point, go_on));
+    HOLDFAST_TRY(int error,
+                 run_in_helper([&] { return umount2(point, flags | UMOUNT_NOFOLLOW) == 0 ? 0 : errno; },
+                               limit, "unmounting " + mount.mount_point, go_on));
     if (error == EBUSY) return fail(ErrorCode::busy, mount.mount_point + " is busy");
-    if (error != 0 && error != EINVAL) return fail(ErrorCode::io, "cannot unmount " + mount.mount_point, error);
+    if (error != 0 && error != EINVAL)
+      return fail(ErrorCode::io, "cannot unmount " + mount.mount_point, error);
   }
   for (const auto& foreign : find_foreign_mounts(device)) {
     std::string space = "/proc/" + std::to_string(foreign.pid) + "/ns/mnt";
     const char* point = foreign.mount.mount_point.c_str();
-    HOLDFAST_TRY(int error, run_in_helper(
-                                [&] {
-                                  int fd = open(space.c_str(), O_RDONLY);
-                                  if (fd < 0) return errno == ENOENT ? 0 : errno;
-                                  if (setns(fd, CLONE_NEWNS) != 0) return errno;
-                                  return umount2(point, flags | UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
-                                },
-                                limit, "unmounting in the mount namespace of pid " + std::to_string(foreign.pid)));
-    if (error == EBUSY) return fail(ErrorCode::busy, foreign.mount.mount_point + " in the mount namespace of pid " +
-                                                         std::to_string(foreign.pid) + " is busy");
+    HOLDFAST_TRY(int error,
+                 run_in_helper(
+                     [&] {
+                       int fd = open(space.c_str(), O_RDONLY);
+                       if (fd < 0) return errno == ENOENT ? 0 : errno;
+                       if (setns(fd, CLONE_NEWNS) != 0) return errno;
+                       return umount2(point, flags | UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
+                     },
+                     limit, "unmounting in the mount namespace of pid " + std::to_string(foreign.pid)));
+    if (error == EBUSY)
+      return fail(ErrorCode::busy, foreign.mount.mount_point + " in the mount namespace of pid " +
+                                       std::to_string(foreign.pid) + " is busy");
     if (error != 0 && error != EINVAL)
-      return fail(ErrorCode::io, "cannot unmount in the mount namespace of pid " + std::to_string(foreign.pid), error);
+      return fail(ErrorCode::io,
+                  "cannot unmount in the mount namespace of pid " + std::to_string(foreign.pid), error);
   }
   return {};
 }
@@ -125,7 +130,8 @@ Result<DismountOutcome> dismount(dev_t device, const DismountSettings& settings)
     auto detached = unmount_all(device, MNT_DETACH, settings.flush);
     if (!detached) return fail(detached.error());
     outcome.detached = true;
-    outcome.text = "It was detached while still in use (" + (names.empty() ? done.error().text() : names) + ").";
+    outcome.text =
+        "It was detached while still in use (" + (names.empty() ? done.error().text() : names) + ").";
     return outcome;
   }
   if (!done) {
@@ -133,7 +139,8 @@ Result<DismountOutcome> dismount(dev_t device, const DismountSettings& settings)
     if (!names.empty()) error.message += "; held by " + names;
     return fail(error);
   }
-  if (outcome.forced && !names.empty()) outcome.text = "These were ended because they held it: " + names + ".";
+  if (outcome.forced && !names.empty())
+    outcome.text = "These were ended because they held it: " + names + ".";
   return outcome;
 }
 
@@ -145,7 +152,8 @@ Status dismount_at_once(dev_t device, Duration limit) {
   HOLDFAST_TRY(auto outcome, dismount(device, settings));
   for (Instant until = boottime_now() + Duration::seconds(1); !is_gone(device); usleep(10000))
     if (boottime_now() >= until)
-      return fail(ErrorCode::busy, "the file system on device " + device_number_text(device) + " is still active. " + outcome.text);
+      return fail(ErrorCode::busy, "the file system on device " + device_number_text(device) +
+                                       " is still active. " + outcome.text);
   return {};
 }
 

@@ -1,4 +1,5 @@
-// Dismounting that always ends: a ladder with a bounded time for each rung. Calls that may hang run in helper processes.
+// Dismounting that always ends: a ladder with a bounded time for each rung. Calls that may hang run in helper
+// processes.
 #pragma once
 
 #include <functional>
@@ -12,13 +13,13 @@
 namespace holdfast::fs {
 
 struct DismountSettings {
-  Duration flush = Duration::seconds(120);        // for syncfs and for each umount call
-  Duration ask = Duration::milliseconds(1000);    // holders get SIGTERM and this long; 0 = no such rung
-  Duration kill = Duration::milliseconds(1000);   // then SIGKILL and this long
-  bool detach = false;                            // last rung: MNT_DETACH
+  Duration flush = Duration::seconds(120);       // for syncfs and for each umount call
+  Duration ask = Duration::milliseconds(1000);   // holders get SIGTERM and this long; 0 = no such rung
+  Duration kill = Duration::milliseconds(1000);  // then SIGKILL and this long
+  bool detach = false;                           // last rung: MNT_DETACH
   std::function<void(const std::string&)> progress = [](const std::string&) {};
   std::function<bool()> cancelled = [] { return false; };
-  GoOn go_on;                                     // asked during long waits; see run_in_helper
+  GoOn go_on;  // asked during long waits; see run_in_helper
 };
 
 struct DismountOutcome {
@@ -27,7 +28,8 @@ struct DismountOutcome {
   std::string text;       // who stood in the way
 };
 
-// Removes every mount of the device, in this namespace and in others. The error `busy` names who is in the way.
+// Removes every mount of the device, in this namespace and in others. The error `busy` names who is in the
+// way.
 Result<DismountOutcome> dismount(dev_t device, const DismountSettings& settings);
 
 // For the sweep: kills, unmounts, detaches; an error when the file system is still active afterwards.

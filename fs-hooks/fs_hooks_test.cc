@@ -1,9 +1,9 @@
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,7 +160,8 @@ TEST_F(Tmpfs, NamesItselfButNeverKillsItself) {
   auto outcome = dismount(device_, settings);
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::busy);
-  EXPECT_NE(outcome.error().message.find("pid " + std::to_string(getpid())), std::string::npos) << outcome.error().message;
+  EXPECT_NE(outcome.error().message.find("pid " + std::to_string(getpid())), std::string::npos)
+      << outcome.error().message;
   settings.detach = true;
   outcome = dismount(device_, settings);
   ASSERT_TRUE(outcome);

@@ -69,7 +69,8 @@ std::string describe(const std::vector<Holder>& holders, size_t most) {
   std::string out;
   for (size_t i = 0; i < holders.size() && i < most; ++i) {
     const auto& h = holders[i];
-    out += (out.empty() ? "" : ", ") + std::string("pid ") + std::to_string(h.process.pid) + " (" + h.process.command + ": " + h.how + ")";
+    out += (out.empty() ? "" : ", ") + std::string("pid ") + std::to_string(h.process.pid) + " (" +
+           h.process.command + ": " + h.how + ")";
   }
   if (holders.size() > most) out += " and " + std::to_string(holders.size() - most) + " more";
   return out;

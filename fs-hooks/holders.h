@@ -1,4 +1,5 @@
-// Who keeps a file system busy, found by device: descriptors, mappings, current and root directories, executables.
+// Who keeps a file system busy, found by device: descriptors, mappings, current and root directories,
+// executables.
 #pragma once
 
 #include <sys/types.h>
@@ -12,7 +13,7 @@ namespace holdfast::fs {
 
 struct Holder {
   ProcessInfo process;
-  std::string how;  // "open file", "current directory", "root directory", "executable", "mapping"
+  std::string how;           // "open file", "current directory", "root directory", "executable", "mapping"
   bool untouchable = false;  // PID 1, this process or its parent (monitor and service), a kernel thread
 };
 

@@ -51,7 +51,9 @@ std::vector<Mount> parse_mountinfo(const std::string& text) {
     std::stringstream front(line.substr(0, dash)), back(line.substr(dash + 3));
     std::string id, parent, device, root, point, super_options;
     Mount mount;
-    if (!(front >> id >> parent >> device >> root >> point) || !(back >> mount.type >> mount.source >> super_options)) continue;
+    if (!(front >> id >> parent >> device >> root >> point) ||
+        !(back >> mount.type >> mount.source >> super_options))
+      continue;
     auto number = parse_device_number(device);
     if (!number) continue;
     mount.device = *number;

@@ -13,7 +13,7 @@ namespace holdfast::fs {
 struct Mount {
   dev_t device = 0;
   std::string mount_point;
-  std::string root;     // which part of the file system; "/" unless it is a bind mount
+  std::string root;  // which part of the file system; "/" unless it is a bind mount
   std::string type;
   std::string source;
   bool read_only = false;  // the file system itself, as after errors=remount-ro, not only this mount

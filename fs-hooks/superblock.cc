@@ -18,8 +18,8 @@ constexpr Duration read_limit = Duration::seconds(10);
 
 std::string uuid_text(const uint8_t* b) {
   char out[37];
-  snprintf(out, sizeof out, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
-           b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+  snprintf(out, sizeof out, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+           b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
   return out;
 }
 
@@ -52,7 +52,9 @@ Result<Superblock> read_superblock(const std::string& device) {
         if (fd < 0) return errno;
         // What another node wrote must not come from an old cache of this one.
         posix_fadvise(fd, 0, superblock_bytes, POSIX_FADV_DONTNEED);
-        return pread(fd, shared, superblock_bytes, 0) == static_cast<ssize_t>(superblock_bytes) ? 0 : errno != 0 ? errno : EIO;
+        return pread(fd, shared, superblock_bytes, 0) == static_cast<ssize_t>(superblock_bytes) ? 0
+               : errno != 0                                                                     ? errno
+                                                                                                : EIO;
       },
       read_limit, "reading " + device);
   Superblock out = parse_superblock(static_cast<uint8_t*>(shared), superblock_bytes);

@@ -9,10 +9,10 @@
 namespace holdfast::fs {
 
 struct Superblock {
-  std::string type;            // "ext4" (ext2 and ext3 too), "xfs", or "" when neither
+  std::string type;  // "ext4" (ext2 and ext3 too), "xfs", or "" when neither
   std::string uuid;
-  bool needs_recovery = false; // ext: the journal must be replayed; normal after a crash
-  bool has_errors = false;     // ext: the kernel noted an error in the file system
+  bool needs_recovery = false;  // ext: the journal must be replayed; normal after a crash
+  bool has_errors = false;      // ext: the kernel noted an error in the file system
 };
 
 // Reads the first 4 KiB of the device; `bytes` is for tests.

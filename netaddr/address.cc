@@ -20,7 +20,9 @@ std::string Address::to_string() const {
   return text;
 }
 
-size_t Address::size() const { return family == AF_INET6 ? 16 : 4; }
+size_t Address::size() const {
+  return family == AF_INET6 ? 16 : 4;
+}
 
 bool Address::same_subnet(const Address& other, unsigned prefix) const {
   if (family != other.family || prefix > prefix_max()) return false;

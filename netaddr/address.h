@@ -11,12 +11,12 @@
 namespace holdfast::netaddr {
 
 struct Address {
-  int family = 0;                     // AF_INET or AF_INET6
-  std::array<uint8_t, 16> bytes{};    // network order; IPv4 uses the first four
+  int family = 0;                   // AF_INET or AF_INET6
+  std::array<uint8_t, 16> bytes{};  // network order; IPv4 uses the first four
 
   static Result<Address> parse(const std::string& text);
   std::string to_string() const;
-  size_t size() const;                // 4 or 16
+  size_t size() const;  // 4 or 16
   unsigned prefix_max() const { return static_cast<unsigned>(size() * 8); }
   // True when the first `prefix` bits are the same.
   bool same_subnet(const Address& other, unsigned prefix) const;

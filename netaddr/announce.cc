@@ -38,7 +38,8 @@ Status advertise(const Interface& interface, const Address& address) {
                   static_cast<ssize_t>(sizeof packet);
   int error = errno;
   close(fd);
-  if (!sent) return fail(ErrorCode::io, "cannot advertise " + address.to_string() + " on " + interface.name, error);
+  if (!sent)
+    return fail(ErrorCode::io, "cannot advertise " + address.to_string() + " on " + interface.name, error);
   return {};
 }
 

@@ -25,8 +25,10 @@ std::string mac_text(const uint8_t* mac) {
 }
 
 // The MAC of another machine that has the address, or wants it at the same time.
-std::optional<std::string> conflict_in(const ether_arp& packet, const Interface& self, const Address& address) {
-  if (ntohs(packet.arp_pro) != ETHERTYPE_IP || packet.arp_pln != 4 || packet.arp_hln != 6) return std::nullopt;
+std::optional<std::string> conflict_in(const ether_arp& packet, const Interface& self,
+                                       const Address& address) {
+  if (ntohs(packet.arp_pro) != ETHERTYPE_IP || packet.arp_pln != 4 || packet.arp_hln != 6)
+    return std::nullopt;
   if (memcmp(packet.arp_sha, self.mac.data(), 6) == 0) return std::nullopt;
   static constexpr uint8_t nobody[4] = {};
   bool has_it = memcmp(packet.arp_spa, address.bytes.data(), 4) == 0;

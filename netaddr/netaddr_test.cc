@@ -40,7 +40,8 @@ class Netns : public ::testing::Test {
     if (geteuid() != 0) GTEST_SKIP() << "needs root for a network namespace";
     ASSERT_EQ(unshare(CLONE_NEWNET), 0);
     ASSERT_EQ(system("ip link add va type veth peer name vb && ip link set va up && ip link set vb up &&"
-                     " ip addr add 10.9.0.1/24 dev va"), 0);
+                     " ip addr add 10.9.0.1/24 dev va"),
+              0);
   }
 };
 

@@ -22,7 +22,8 @@ struct Free {
 template <typename T>
 using Owned = std::unique_ptr<T, Free>;
 
-constexpr uint32_t no_dad = 0x02;  // IFA_F_NODAD, by its number: <linux/if_addr.h> and libnl both define names
+constexpr uint32_t no_dad =
+    0x02;  // IFA_F_NODAD, by its number: <linux/if_addr.h> and libnl both define names
 
 tl::unexpected<Error> failed(const std::string& what, int nl_error) {
   ErrorCode code = -nl_error == NLE_PERM ? ErrorCode::permission : ErrorCode::io;
@@ -32,7 +33,8 @@ tl::unexpected<Error> failed(const std::string& what, int nl_error) {
 Result<Owned<nl_sock>> connect() {
   Owned<nl_sock> socket(nl_socket_alloc());
   if (!socket) return fail(ErrorCode::internal, "no memory for a netlink socket");
-  if (int e = nl_connect(socket.get(), NETLINK_ROUTE); e < 0) return failed("cannot open a netlink socket", e);
+  if (int e = nl_connect(socket.get(), NETLINK_ROUTE); e < 0)
+    return failed("cannot open a netlink socket", e);
   return socket;
 }
 
@@ -77,7 +79,9 @@ Result<Owned<rtnl_addr>> make(int index, const Address& address, unsigned prefix
 
 }  // namespace
 
-Result<Interface> find_interface(const std::string& name) { return get_link(0, name.c_str()); }
+Result<Interface> find_interface(const std::string& name) {
+  return get_link(0, name.c_str());
+}
 
 Result<std::vector<InterfaceAddress>> list_addresses() {
   HOLDFAST_TRY(auto socket, connect());
@@ -105,8 +109,8 @@ Result<Interface> find_interface_of_subnet(const Address& address, unsigned pref
   for (const auto& item : all)
     if (item.address != address && item.prefix == prefix && item.address.same_subnet(address, prefix))
       return get_link(item.interface, nullptr);
-  return fail(ErrorCode::not_found, "no interface has an address in the subnet of " + address.to_string() + "/" +
-                                        std::to_string(prefix) + " (name one in the property Network)");
+  return fail(ErrorCode::not_found, "no interface has an address in the subnet of " + address.to_string() +
+                                        "/" + std::to_string(prefix) + " (name one in the property Network)");
 }
 
 Status put_address(const Interface& interface, const Address& address, unsigned prefix, uint32_t valid_s) {
@@ -144,7 +148,9 @@ Result<std::unique_ptr<Watcher>> Watcher::open() {
   return watcher;
 }
 
-Watcher::~Watcher() { close(fd_); }
+Watcher::~Watcher() {
+  close(fd_);
+}
 
 void Watcher::drain() {
   char chunk[8192];

@@ -1,4 +1,5 @@
-// Interfaces and addresses of this machine's network namespace, by netlink. Every function may be called from any thread.
+// Interfaces and addresses of this machine's network namespace, by netlink. Every function may be called from
+// any thread.
 #pragma once
 
 #include <memory>
@@ -31,8 +32,8 @@ Result<Interface> find_interface(const std::string& name);
 Result<Interface> find_interface_of_subnet(const Address& address, unsigned prefix);
 Result<std::vector<InterfaceAddress>> list_addresses();
 
-// Adds the address, or renews its lifetime. The kernel removes it by itself after `valid_s` seconds (UINT32_MAX =
-// never). No duplicate detection by the kernel: the caller has probed.
+// Adds the address, or renews its lifetime. The kernel removes it by itself after `valid_s` seconds
+// (UINT32_MAX = never). No duplicate detection by the kernel: the caller has probed.
 Status put_address(const Interface& interface, const Address& address, unsigned prefix, uint32_t valid_s);
 // Removing an address that is not there is no error.
 Status delete_address(const std::string& interface, const Address& address, unsigned prefix);

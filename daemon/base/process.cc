@@ -41,7 +41,8 @@ void reset_signals() {
 enum class Waited { ended, late, cancelled };
 
 // Waits until the child ended (`status` is set) or the deadline passed; reads `pipe_fd` meanwhile.
-Waited wait_until(pid_t pid, int pipe_fd, Instant deadline, const GoOn& go_on, std::string* output, int* status) {
+Waited wait_until(pid_t pid, int pipe_fd, Instant deadline, const GoOn& go_on, std::string* output,
+                  int* status) {
   bool open_pipe = pipe_fd >= 0;
   int nap_ms = 1;  // without a pipe (its end may be kept by grandchildren) the child is polled
   while (true) {
@@ -67,13 +68,16 @@ Waited wait_until(pid_t pid, int pipe_fd, Instant deadline, const GoOn& go_on, s
 bool kill_helper(pid_t pid) {
   kill(pid, SIGKILL);
   int status = 0;
-  return wait_until(pid, -1, boottime_now() + Duration::milliseconds(200), {}, nullptr, &status) == Waited::ended;
+  return wait_until(pid, -1, boottime_now() + Duration::milliseconds(200), {}, nullptr, &status) ==
+         Waited::ended;
 }
 
 tl::unexpected<Error> not_ended(Waited how, pid_t pid, Duration limit, const std::string& what) {
   bool cancelled = how == Waited::cancelled;
-  std::string text = what + (cancelled ? " was cancelled" : " did not end within " + std::to_string(limit.ms()) + " ms");
-  if (!kill_helper(pid)) text += "; its helper, pid " + std::to_string(pid) + ", hangs in the kernel and is left behind";
+  std::string text =
+      what + (cancelled ? " was cancelled" : " did not end within " + std::to_string(limit.ms()) + " ms");
+  if (!kill_helper(pid))
+    text += "; its helper, pid " + std::to_string(pid) + ", hangs in the kernel and is left behind";
   return fail(cancelled ? ErrorCode::cancelled : ErrorCode::timeout, text);
 }
 
@@ -84,15 +88,16 @@ std::optional<ProcessInfo> read_process(pid_t pid) {
   if (!text) return std::nullopt;
   // The command is in parentheses and may itself contain spaces and parentheses: the last one counts.
   size_t open_at = text->find('('), close_at = text->rfind(')');
-  if (open_at == std::string::npos || close_at == std::string::npos || close_at < open_at) return std::nullopt;
+  if (open_at == std::string::npos || close_at == std::string::npos || close_at < open_at)
+    return std::nullopt;
   ProcessInfo info;
   info.pid = pid;
   info.command = text->substr(open_at + 1, close_at - open_at - 1);
   unsigned long long start = 0;
   int parent = 0, group = 0, session = 0;
   if (sscanf(text->c_str() + close_at + 1,
-             " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &info.state, &parent,
-             &group, &session, &start) != 5)
+             " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &info.state,
+             &parent, &group, &session, &start) != 5)
     return std::nullopt;
   info.parent = parent;
   info.group = group;
@@ -129,7 +134,8 @@ std::string describe(const ProcessInfo& process) {
   return "pid " + std::to_string(process.pid) + " (" + process.command + ")";
 }
 
-Result<int> run_in_helper(const std::function<int()>& work, Duration limit, const std::string& what, const GoOn& go_on) {
+Result<int> run_in_helper(const std::function<int()>& work, Duration limit, const std::string& what,
+                          const GoOn& go_on) {
   pid_t pid = fork();
   if (pid < 0) return fail(ErrorCode::internal, "cannot start a helper process for " + what, errno);
   if (pid == 0) {
@@ -142,7 +148,8 @@ Result<int> run_in_helper(const std::function<int()>& work, Duration limit, cons
   if (auto how = wait_until(pid, -1, boottime_now() + limit, go_on, nullptr, &status); how != Waited::ended)
     return not_ended(how, pid, limit, what);
   if (!WIFEXITED(status))
-    return fail(ErrorCode::internal, "the helper for " + what + " was killed by signal " + std::to_string(WTERMSIG(status)));
+    return fail(ErrorCode::internal,
+                "the helper for " + what + " was killed by signal " + std::to_string(WTERMSIG(status)));
   return WEXITSTATUS(status);
 }
 
@@ -170,7 +177,8 @@ Result<ProgramOutcome> run_program(const std::vector<std::string>& argv, Duratio
   if (pid < 0) return fail(ErrorCode::internal, "cannot start " + argv[0], fork_errno);
   ProgramOutcome outcome;
   int status = 0;
-  if (auto how = wait_until(pid, ends[0], boottime_now() + limit, go_on, &outcome.output, &status); how != Waited::ended)
+  if (auto how = wait_until(pid, ends[0], boottime_now() + limit, go_on, &outcome.output, &status);
+      how != Waited::ended)
     return not_ended(how, pid, limit, argv[0]);
   // What it wrote just before it ended.
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
@@ -178,7 +186,8 @@ Result<ProgramOutcome> run_program(const std::vector<std::string>& argv, Duratio
   for (ssize_t n; outcome.output.size() < 16384 && (n = read(ends[0], chunk, sizeof chunk)) > 0;)
     outcome.output.append(chunk, static_cast<size_t>(n));
   outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  if (outcome.exit_code == 127) return fail(ErrorCode::not_found, "the program " + argv[0] + " is not installed");
+  if (outcome.exit_code == 127)
+    return fail(ErrorCode::not_found, "the program " + argv[0] + " is not installed");
   return outcome;
 }
 

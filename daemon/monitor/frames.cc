@@ -14,7 +14,9 @@ FrameSocket::FrameSocket(int fd) : fd_(fd) {
   fcntl(fd_, F_SETFD, FD_CLOEXEC);
 }
 
-FrameSocket::~FrameSocket() { close(fd_); }
+FrameSocket::~FrameSocket() {
+  close(fd_);
+}
 
 Status FrameSocket::receive() {
   char chunk[65536];
@@ -35,7 +37,8 @@ Result<std::optional<std::string>> FrameSocket::next() {
   if (in_.size() < 4) return std::nullopt;
   auto size = static_cast<uint32_t>(get_le(as_u8(in_), 4));
   if (size > frame_size_max)
-    return fail(ErrorCode::corrupt, "a frame of " + std::to_string(size) + " bytes is beyond the limit of 16 MiB");
+    return fail(ErrorCode::corrupt,
+                "a frame of " + std::to_string(size) + " bytes is beyond the limit of 16 MiB");
   if (in_.size() < 4 + size_t{size}) return std::nullopt;
   std::string message = in_.substr(4, size);
   in_.erase(0, 4 + size_t{size});

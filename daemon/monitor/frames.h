@@ -22,7 +22,8 @@ class FrameSocket {
   int fd() const { return fd_; }
   // Reads what has arrived. connection_lost = the other side closed; what was read before is still in next().
   Status receive();
-  // The next complete message; nothing when more bytes are needed; corrupt when the length is beyond the limit.
+  // The next complete message; nothing when more bytes are needed; corrupt when the length is beyond the
+  // limit.
   Result<std::optional<std::string>> next();
   // Queues a message and sends what the socket takes.
   Status send(const std::string& message);

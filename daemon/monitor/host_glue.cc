@@ -7,7 +7,9 @@
 namespace holdfast::monitor {
 namespace {
 
-std::string text_of(const char* text) { return text == nullptr ? "" : text; }
+std::string text_of(const char* text) {
+  return text == nullptr ? "" : text;
+}
 
 }  // namespace
 
@@ -32,7 +34,9 @@ HostGlue::HostGlue(std::string resource, Ledger& ledger, const Lease& lease, Glu
       glue.published_[text_of(name)] = value;
     }
   };
-  host_.log = [](const holdfast_host* h, int priority, const char* text) { of(h).sinks_.log(priority, text_of(text)); };
+  host_.log = [](const holdfast_host* h, int priority, const char* text) {
+    of(h).sinks_.log(priority, text_of(text));
+  };
   host_.lease_remaining_ms = [](const holdfast_host* h) -> int64_t {
     return (of(h).lease_.until() - boottime_now()).ms();
   };
@@ -50,7 +54,8 @@ int HostGlue::wait_completion(std::string* text) {
   std::unique_lock lock(mutex_);
   wake_.wait(lock, [&] { return completion_.has_value() || cancelled_.load(); });
   // A cancelled operation is over for the monitor: terminate ends what it began.
-  auto done = completion_.value_or(std::pair{static_cast<int>(HOLDFAST_CANCELLED), std::string("it was cancelled")});
+  auto done =
+      completion_.value_or(std::pair{static_cast<int>(HOLDFAST_CANCELLED), std::string("it was cancelled")});
   completion_.reset();
   *text = done.second;
   return done.first;

@@ -28,7 +28,8 @@ class HostGlue {
   HostGlue& operator=(const HostGlue&) = delete;
 
   const holdfast_host* host() const { return &host_; }
-  // Blocks the lane until the plug-in called complete, or terminate was asked for and `grace` has passed since.
+  // Blocks the lane until the plug-in called complete, or terminate was asked for and `grace` has passed
+  // since.
   int wait_completion(std::string* text);
   void set_cancelled(bool cancelled);
   std::map<std::string, std::string> published() const;

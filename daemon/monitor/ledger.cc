@@ -26,9 +26,11 @@ Result<std::vector<LedgerEntry>> read_ledger(const std::string& path) {
   std::stringstream text;
   text << file.rdbuf();
   auto json = nlohmann::json::parse(text.str(), nullptr, false);
-  auto damaged = [&] { return fail(ErrorCode::corrupt, "the sweep file " + path + " is damaged: look by hand what is left"); };
-  if (!json.is_object() || !json.contains("boot_id") || !json["boot_id"].is_string() || !json.contains("entries") ||
-      !json["entries"].is_array())
+  auto damaged = [&] {
+    return fail(ErrorCode::corrupt, "the sweep file " + path + " is damaged: look by hand what is left");
+  };
+  if (!json.is_object() || !json.contains("boot_id") || !json["boot_id"].is_string() ||
+      !json.contains("entries") || !json["entries"].is_array())
     return damaged();
   std::vector<LedgerEntry> out;
   if (json["boot_id"] != boot_id()) return out;
@@ -49,7 +51,8 @@ Status write_ledger(const std::string& path, const std::vector<LedgerEntry>& ent
   json["boot_id"] = boot_id();
   json["entries"] = nlohmann::json::array();
   for (const auto& e : entries)
-    json["entries"].push_back({{"resource", e.resource}, {"kind", e.kind}, {"key", e.key}, {"detail", e.detail}});
+    json["entries"].push_back(
+        {{"resource", e.resource}, {"kind", e.kind}, {"key", e.key}, {"detail", e.detail}});
   std::string text = json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   std::string fresh = path + ".new";
   // No fsync: the file serves against the death of a process, not of the machine.
@@ -79,8 +82,9 @@ Status Ledger::record(LedgerEntry entry) {
 
 void Ledger::forget(const std::string& resource, const std::string& kind, const std::string& key) {
   std::lock_guard lock(mutex_);
-  size_t erased = std::erase_if(
-      entries_, [&](const LedgerEntry& e) { return e.resource == resource && e.kind == kind && e.key == key; });
+  size_t erased = std::erase_if(entries_, [&](const LedgerEntry& e) {
+    return e.resource == resource && e.kind == kind && e.key == key;
+  });
   // A stale entry is harmless: the sweep checks identities before it acts.
   if (erased > 0) (void)write_ledger(path_, entries_);
 }

@@ -1,5 +1,6 @@
-// The ledger: what could be active on this node because of this monitor, written to <state_dir>/resources.json *before*
-// it is brought up, so that `holdfast-monitor --sweep` can remove it after the monitor was killed.
+// The ledger: what could be active on this node because of this monitor, written to
+// <state_dir>/resources.json *before* it is brought up, so that `holdfast-monitor --sweep` can remove it
+// after the monitor was killed.
 #pragma once
 
 #include <functional>
@@ -18,7 +19,8 @@ struct LedgerEntry {
   std::string detail;
 };
 
-// The entries of a file; empty when there is none or it was written before the last boot (nothing survived that).
+// The entries of a file; empty when there is none or it was written before the last boot (nothing survived
+// that).
 Result<std::vector<LedgerEntry>> read_ledger(const std::string& path);
 Status write_ledger(const std::string& path, const std::vector<LedgerEntry>& entries);
 

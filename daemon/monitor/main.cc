@@ -26,12 +26,14 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: holdfast-monitor --fd N | --sweep STATE_DIR | --probe PLUGIN.so\n");
     return exit_usage;
   }
-  // It outlives the service on purpose (no PR_SET_PDEATHSIG): somebody must end the resources of a dead service.
+  // It outlives the service on purpose (no PR_SET_PDEATHSIG): somebody must end the resources of a dead
+  // service.
   setsid();
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   // Without these rights it works all the same, only later under load or memory pressure.
-  if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) perror("holdfast-monitor: cannot lock its memory, ignoring");
+  if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+    perror("holdfast-monitor: cannot lock its memory, ignoring");
   if (!make_real_time()) perror("holdfast-monitor: cannot get real-time priority, ignoring");
   int status = exit_usage;
   {

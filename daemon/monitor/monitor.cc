@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,8 +24,8 @@ namespace {
 constexpr Duration silence_default = Duration::seconds(2);
 constexpr Duration hello_patience = Duration::seconds(10);  // a service that starts us says so at once
 constexpr Duration reap_every = Duration::seconds(5);
-// Resources end in reverse order of coming up. One that does not end is not waited for longer than this: when the
-// service is gone everything must have been ended, or at least begun to, within 2 s.
+// Resources end in reverse order of coming up. One that does not end is not waited for longer than this: when
+// the service is gone everything must have been ended, or at least begun to, within 2 s.
 constexpr Duration stage_lost = Duration::milliseconds(400), ladder_lost = Duration::milliseconds(1200);
 constexpr Duration stage_orderly = Duration::seconds(5), ladder_orderly = Duration::seconds(20);
 // The service that comes next kills us after 5 s and sweeps: leave before that, with a status that says so.
@@ -85,10 +85,12 @@ void Monitor::wait_for_events() {
   if (fds[3].revents != 0) {
     signalfd_siginfo info;
     if (read(signal_fd_, &info, sizeof info) == sizeof info)
-      begin_ending(exit_signal, "The monitor was told to end by signal " + std::to_string(info.ssi_signo) + ".", now);
+      begin_ending(exit_signal,
+                   "The monitor was told to end by signal " + std::to_string(info.ssi_signo) + ".", now);
   }
   for (size_t i = fixed; i < fds.size(); ++i)
-    if (fds[i].revents != 0 && watched[i - fixed]->event_fd() == fds[i].fd) watched[i - fixed]->event_fired(now);
+    if (fds[i].revents != 0 && watched[i - fixed]->event_fd() == fds[i].fd)
+      watched[i - fixed]->event_fired(now);
   if (fds[2].revents != 0) inbox_.run_all();
   if (connected_ && fds[0].revents & POLLOUT) (void)socket_.flush();
 }
@@ -131,7 +133,9 @@ void Monitor::hello(const Hello& hello, Instant now) {
     send(out);
     begin_ending(exit_protocol, why, now);
   };
-  if (version == 0) return refuse("This monitor is " + version_text() + " and has no protocol version in common with the service.");
+  if (version == 0)
+    return refuse("This monitor is " + version_text() +
+                  " and has no protocol version in common with the service.");
   if (around_) return refuse("There was a Hello already.");
   std::string directory = hello.state_dir().empty() ? "/run/holdfast" : hello.state_dir();
   mkdir(directory.c_str(), 0700);
@@ -152,16 +156,16 @@ void Monitor::hello(const Hello& hello, Instant now) {
                                    *message.mutable_report() = r;
                                    send(message);
                                  },
-                                 [this](uint32_t priority, const std::string& resource, const std::string& text) {
-                                   log(priority, resource, text);
-                                 }});
+                                 [this](uint32_t priority, const std::string& resource,
+                                        const std::string& text) { log(priority, resource, text); }});
   for (auto& type : plugins_->types()) reply->add_types(type);
   reply->set_text(version_text());
   send(out);
 }
 
 void Monitor::grant(const Grant& grant, Instant now) {
-  if (!lease_.renew({static_cast<int64_t>(grant.lease_until_boottime_ns())}) || !lease_.valid(now) || ending_) return;
+  if (!lease_.renew({static_cast<int64_t>(grant.lease_until_boottime_ns())}) || !lease_.valid(now) || ending_)
+    return;
   if (lapsed_)
     for (auto& [name, resource] : resources_) resource->lease_renewed(now);
   lapsed_ = false;
@@ -194,8 +198,10 @@ void Monitor::order(const Order& order, Instant now) {
   }
   if (it == resources_.end()) {
     // What is not open is offline: orders that end it are done.
-    bool ends = order.action() == Order::OFFLINE || order.action() == Order::TERMINATE || order.action() == Order::CLOSE;
-    return refuse(ends ? 0 : static_cast<uint32_t>(ErrorCode::not_found), "The resource is not open in this monitor.");
+    bool ends = order.action() == Order::OFFLINE || order.action() == Order::TERMINATE ||
+                order.action() == Order::CLOSE;
+    return refuse(ends ? 0 : static_cast<uint32_t>(ErrorCode::not_found),
+                  "The resource is not open in this monitor.");
   }
   it->second->order(order, now);
 }
@@ -206,7 +212,8 @@ void Monitor::check_time(Instant now) {
     for (auto& [name, resource] : resources_) resource->lease_lapsed(now);
   }
   if (!ending_ && now >= last_frame_ + silence_)
-    begin_ending(exit_silence, "The service was silent for " + std::to_string((now - last_frame_).ms()) + " ms.", now);
+    begin_ending(exit_silence,
+                 "The service was silent for " + std::to_string((now - last_frame_).ms()) + " ms.", now);
   for (auto& [name, resource] : resources_) resource->tick(now);
   std::erase_if(resources_, [](const auto& item) { return item.second->closed(); });
   if (now >= reap_at_) {
@@ -229,7 +236,8 @@ void Monitor::pump_ending(Instant now) {
   std::vector<std::shared_ptr<Resource>> left;
   for (auto& [name, resource] : resources_)
     if (!resource->ended()) left.push_back(resource);
-  std::sort(left.begin(), left.end(), [](auto& a, auto& b) { return a->online_number() > b->online_number(); });
+  std::sort(left.begin(), left.end(),
+            [](auto& a, auto& b) { return a->online_number() > b->online_number(); });
   if (left.empty() || now >= ending_->started + (orderly ? ending_max_orderly : ending_max_lost)) {
     bool all = left.empty();
     for (auto& [name, resource] : resources_) all = all && !resource->incomplete();

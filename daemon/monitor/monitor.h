@@ -1,6 +1,7 @@
 // The main loop of a resource monitor: one socket to the service, the lease, and the resources.
 //
-// It ends everything by itself when the service is gone (socket closed) or silent. See docs/protocols/monitor.md.
+// It ends everything by itself when the service is gone (socket closed) or silent. See
+// docs/protocols/monitor.md.
 #pragma once
 
 #include <map>

@@ -14,14 +14,18 @@ namespace holdfast::monitor {
 namespace {
 
 Status check(const std::string& path, const holdfast_plugin* table) {
-  auto refuse = [&](ErrorCode code, const std::string& why) { return fail(code, "the plug-in " + path + " " + why); };
+  auto refuse = [&](ErrorCode code, const std::string& why) {
+    return fail(code, "the plug-in " + path + " " + why);
+  };
   if (table->abi != HOLDFAST_RESOURCE_ABI)
-    return refuse(ErrorCode::version, "has interface version " + std::to_string(table->abi) + ", this monitor has " +
-                                          std::to_string(HOLDFAST_RESOURCE_ABI) + ": build it anew");
-  if (table->size < sizeof(holdfast_plugin)) return refuse(ErrorCode::corrupt, "has a table that is too short");
-  if (table->type == nullptr || table->open == nullptr || table->close == nullptr || table->online == nullptr ||
-      table->offline == nullptr || table->terminate == nullptr || table->looks_alive == nullptr ||
-      table->is_alive == nullptr)
+    return refuse(ErrorCode::version, "has interface version " + std::to_string(table->abi) +
+                                          ", this monitor has " + std::to_string(HOLDFAST_RESOURCE_ABI) +
+                                          ": build it anew");
+  if (table->size < sizeof(holdfast_plugin))
+    return refuse(ErrorCode::corrupt, "has a table that is too short");
+  if (table->type == nullptr || table->open == nullptr || table->close == nullptr ||
+      table->online == nullptr || table->offline == nullptr || table->terminate == nullptr ||
+      table->looks_alive == nullptr || table->is_alive == nullptr)
     return refuse(ErrorCode::corrupt, "lacks a mandatory entry point");
   if ((table->flags & HOLDFAST_UNGUARDED) != 0 && (table->hold == nullptr || table->release == nullptr))
     return refuse(ErrorCode::corrupt, "is of an unguarded type but has no hold and release");
@@ -32,7 +36,8 @@ Status check(const std::string& path, const holdfast_plugin* table) {
 
 Result<Plugin> load_plugin(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return fail(ErrorCode::corrupt, "cannot load the plug-in " + path + ": " + dlerror());
+  if (library == nullptr)
+    return fail(ErrorCode::corrupt, "cannot load the plug-in " + path + ": " + dlerror());
   auto* table = static_cast<const holdfast_plugin*>(dlsym(library, HOLDFAST_PLUGIN_SYMBOL));
   if (table == nullptr) {
     dlclose(library);
@@ -59,7 +64,8 @@ Result<const Plugin*> PluginTable::find(const std::string& type) {
     looked += (looked.empty() ? "" : ", ") + directory;
     if (type.find('/') != std::string::npos || access(path.c_str(), F_OK) != 0) continue;
     auto probe = run_program({"/proc/self/exe", "--probe", path}, Duration::seconds(5));
-    if (!probe) return fail(probe.error().code, "the plug-in " + path + " cannot be tried: " + probe.error().text());
+    if (!probe)
+      return fail(probe.error().code, "the plug-in " + path + " cannot be tried: " + probe.error().text());
     if (probe->exit_code != 0) {
       bool told = probe->exit_code == 2 || probe->exit_code == 3;
       return fail(probe->exit_code == 3 ? ErrorCode::version : ErrorCode::corrupt,
@@ -69,7 +75,8 @@ Result<const Plugin*> PluginTable::find(const std::string& type) {
     }
     HOLDFAST_TRY(Plugin plugin, load_plugin(path));
     if (plugin.table->type != type)
-      return fail(ErrorCode::corrupt, "the plug-in " + path + " is of type '" + plugin.table->type + "', not '" + type + "'");
+      return fail(ErrorCode::corrupt,
+                  "the plug-in " + path + " is of type '" + plugin.table->type + "', not '" + type + "'");
     return &loaded_.emplace(type, plugin).first->second;
   }
   return fail(ErrorCode::not_found, "there is no plug-in for resource type '" + type + "' in " +

@@ -1,5 +1,5 @@
-// Loading of resource plug-ins. Nothing that lies in a plug-in directory may crash the monitor: a file is first loaded
-// by a probe process of its own, and only a probe that comes back is followed.
+// Loading of resource plug-ins. Nothing that lies in a plug-in directory may crash the monitor: a file is
+// first loaded by a probe process of its own, and only a probe that comes back is followed.
 #pragma once
 
 #include <map>
@@ -27,8 +27,8 @@ int probe_main(const std::string& path);
 class PluginTable {
  public:
   explicit PluginTable(std::vector<std::string> directories) : directories_(std::move(directories)) {}
-  // The plug-in for a type, loaded when first asked for. Errors: not_found (no file in any directory), version,
-  // corrupt (not a plug-in; the sentence says why).
+  // The plug-in for a type, loaded when first asked for. Errors: not_found (no file in any directory),
+  // version, corrupt (not a plug-in; the sentence says why).
   Result<const Plugin*> find(const std::string& type);
   // Types by file name; whether one loads shows when it is used.
   std::vector<std::string> types() const;

@@ -5,8 +5,8 @@
 
 namespace holdfast::monitor {
 
-// Collects zombies that nobody has waited for in 10 s. Plug-ins wait for their own children within that time; what is
-// left then are strays.
+// Collects zombies that nobody has waited for in 10 s. Plug-ins wait for their own children within that time;
+// what is left then are strays.
 void reap_strays(Instant now);
 
 }  // namespace holdfast::monitor

@@ -21,7 +21,9 @@ constexpr Duration settle_grace = Duration::milliseconds(500);
 // After the event descriptor fired: how long another call may delay asking for the reason.
 constexpr Duration event_patience = Duration::milliseconds(300);
 
-constexpr uint32_t code_of(ErrorCode code) { return static_cast<uint32_t>(code); }
+constexpr uint32_t code_of(ErrorCode code) {
+  return static_cast<uint32_t>(code);
+}
 
 Duration or_default(uint32_t ms, Duration otherwise) {
   return ms == 0 || ms == UINT32_MAX ? otherwise : Duration::milliseconds(ms);
@@ -81,8 +83,8 @@ bool Resource::due(const Order& order, Instant now) {
   }
   if (order.generation() != 0 && order.generation() < generation_) {
     report(order.order(), state_, code_of(ErrorCode::conflict),
-           "The order is of ownership generation " + std::to_string(order.generation()) + ", but generation " +
-               std::to_string(generation_) + " is known already: not executed.");
+           "The order is of ownership generation " + std::to_string(order.generation()) +
+               ", but generation " + std::to_string(generation_) + " is known already: not executed.");
     return false;
   }
   if (order.action() == Order::ONLINE && plugin_.unguarded() && !around_.lease.valid(now)) {
@@ -170,7 +172,8 @@ void Resource::start(const Order& order, Instant now) {
             name_, around_.ledger, around_.lease,
             GlueSinks{[on_main](std::string text) {
                         on_main([text](Resource& r) {
-                          if (r.given_up_call_ || (r.step_ != Step::online && r.step_ != Step::offline)) return;
+                          if (r.given_up_call_ || (r.step_ != Step::online && r.step_ != Step::offline))
+                            return;
                           r.call_deadline_ = boottime_now() + r.pending_timeout_;
                           ++r.progress_;
                           r.report(r.current_.order(), r.state_, 0, text);
@@ -201,7 +204,8 @@ void Resource::start(const Order& order, Instant now) {
     }
     case Order::ONLINE: {
       if (state_ == State::ONLINE) {
-        // online_generation differs only when the core skipped the offline in between: refuse rather than guess.
+        // online_generation differs only when the core skipped the offline in between: refuse rather than
+        // guess.
         return answer(State::ONLINE, 0, "It is online already.");
       }
       state_ = State::ONLINE_PENDING;
@@ -227,8 +231,10 @@ void Resource::start(const Order& order, Instant now) {
       }
       // What is held cannot end in an orderly way: it is frozen.
       if (held_ || wants_hold_)
-        return terminate({.order = order.order(), .state = State::OFFLINE,
-                          .message = "It was ended by force, since it was held after the lease had lapsed."}, now);
+        return terminate({.order = order.order(),
+                          .state = State::OFFLINE,
+                          .message = "It was ended by force, since it was held after the lease had lapsed."},
+                         now);
       state_ = State::OFFLINE_PENDING;
       event_fd_ = -1;
       call(Step::offline, now, [work = entry(table->offline), glue = glue_] {
@@ -241,7 +247,8 @@ void Resource::start(const Order& order, Instant now) {
     }
     case Order::CONTROL: {
       if (table->control == nullptr)
-        return answer(state_, code_of(ErrorCode::unsupported), "Resources of type '" + type_ + "' have no control verbs.");
+        return answer(state_, code_of(ErrorCode::unsupported),
+                      "Resources of type '" + type_ + "' have no control verbs.");
       call(Step::control, now, [table, instance = instance_, verb = order.control()] {
         holdfast_answer answer{};
         Outcome outcome;
@@ -314,8 +321,11 @@ void Resource::finished(uint64_t number, Outcome outcome) {
       break;
     case Step::offline:
       if (outcome.code != HOLDFAST_OK) {
-        terminate({.order = order, .state = State::OFFLINE, .error = code,
-                   .message = "It could not be taken offline in an orderly way and was ended by force: " + outcome.text},
+        terminate({.order = order,
+                   .state = State::OFFLINE,
+                   .error = code,
+                   .message = "It could not be taken offline in an orderly way and was ended by force: " +
+                              outcome.text},
                   now);
         break;
       }
@@ -345,8 +355,11 @@ void Resource::finished(uint64_t number, Outcome outcome) {
 void Resource::finished_online(Outcome outcome, Instant now) {
   if (outcome.code != HOLDFAST_OK) {
     // Half of it may be up.
-    terminate({.order = current_.order(), .state = State::FAILED, .error = static_cast<uint32_t>(outcome.code),
-               .message = outcome.text}, now);
+    terminate({.order = current_.order(),
+               .state = State::FAILED,
+               .error = static_cast<uint32_t>(outcome.code),
+               .message = outcome.text},
+              now);
     return;
   }
   state_ = State::ONLINE;
@@ -443,14 +456,16 @@ void Resource::settle(Instant now) {
 
 void Resource::tick(Instant now) {
   std::erase_if(waiting_, [&](const Order& o) {
-    return o.expires_boottime_ns() != 0 && now.ns > static_cast<int64_t>(o.expires_boottime_ns()) && !due(o, now);
+    return o.expires_boottime_ns() != 0 && now.ns > static_cast<int64_t>(o.expires_boottime_ns()) &&
+           !due(o, now);
   });
   if (terminating_ && !terminate_returned_ && !terminate_late_ && now >= terminate_deadline_) {
     terminate_late_ = true;
     dirty_ = incomplete_ = true;
     for (const auto& e : endings_)
       if (!e.silent)
-        report(e.order, State::FAILED, code_of(ErrorCode::timeout), "Terminate has not ended within 10 s. " + e.message, true);
+        report(e.order, State::FAILED, code_of(ErrorCode::timeout),
+               "Terminate has not ended within 10 s. " + e.message, true);
     endings_.clear();
   }
   settle(now);
@@ -459,12 +474,18 @@ void Resource::tick(Instant now) {
     uint32_t error = code_of(ErrorCode::timeout);
     switch (step_) {
       case Step::online:
-        terminate({.order = current_.order(), .state = State::FAILED, .error = error,
-                   .message = "Online made no progress" + limit + " (PendingTimeout) and was terminated."}, now);
+        terminate({.order = current_.order(),
+                   .state = State::FAILED,
+                   .error = error,
+                   .message = "Online made no progress" + limit + " (PendingTimeout) and was terminated."},
+                  now);
         break;
       case Step::offline:
-        terminate({.order = current_.order(), .state = State::OFFLINE, .error = error,
-                   .message = "Offline made no progress" + limit + " (PendingTimeout): ended by force."}, now);
+        terminate({.order = current_.order(),
+                   .state = State::OFFLINE,
+                   .error = error,
+                   .message = "Offline made no progress" + limit + " (PendingTimeout): ended by force."},
+                  now);
         break;
       case Step::looks_alive:
       case Step::is_alive:
@@ -473,7 +494,8 @@ void Resource::tick(Instant now) {
         break;
       default:
         given_up_call_ = true;
-        report(current_.order(), step_ == Step::open ? State::FAILED : state_, error, "The plug-in has not answered" + limit + ".");
+        report(current_.order(), step_ == Step::open ? State::FAILED : state_, error,
+               "The plug-in has not answered" + limit + ".");
     }
   }
   if (event_pending_ && now >= event_deadline_) {
@@ -544,14 +566,17 @@ void Resource::hold(Instant) {
       self->urgent_busy_ = false;
       if (self->terminating_ || !self->active()) return;
       if (outcome.code != HOLDFAST_OK) {
-        std::string text = std::string("It could not be ") + (holding ? "held" : "released") + ": " + outcome.text;
+        std::string text =
+            std::string("It could not be ") + (holding ? "held" : "released") + ": " + outcome.text;
         self->report(0, State::OFFLINE_PENDING, static_cast<uint32_t>(outcome.code), text);
-        self->terminate({.state = State::FAILED, .error = static_cast<uint32_t>(outcome.code), .message = text}, now);
+        self->terminate(
+            {.state = State::FAILED, .error = static_cast<uint32_t>(outcome.code), .message = text}, now);
         return;
       }
       self->held_ = holding;
-      self->report(0, self->state_, 0, holding ? "The working lease lapsed: it is held. " + outcome.text
-                                               : "The lease was renewed: it is released. " + outcome.text);
+      self->report(0, self->state_, 0,
+                   holding ? "The working lease lapsed: it is held. " + outcome.text
+                           : "The lease was renewed: it is released. " + outcome.text);
       // Checks missed meanwhile are due one interval from now.
       self->is_alive_at_ = now + self->is_alive_every_;
       self->looks_alive_at_ = now + self->looks_alive_every_;

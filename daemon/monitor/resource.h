@@ -1,9 +1,10 @@
 // One resource of this monitor: executes orders one after the other, polls, holds, terminates, reports.
 //
-// All members run on the main loop. Plug-in calls run on two lanes: `worker_` (everything that is serialised) and
-// `urgent_` (terminate, hold, release). Invariants:
+// All members run on the main loop. Plug-in calls run on two lanes: `worker_` (everything that is serialised)
+// and `urgent_` (terminate, hold, release). Invariants:
 //   R1  at most one call is on the worker lane; orders wait for it.
-//   R2  after a terminate the resource counts as ended only when a call that ran beside it has returned, or was given
+//   R2  after a terminate the resource counts as ended only when a call that ran beside it has returned, or
+//   was given
 //       up after a grace and is ended again when it returns with success.
 //   R3  an order that came too late, or from an older generation, changes nothing.
 //   R4  an unguarded resource is never taken online without a valid lease, and is held when the lease lapses.
@@ -128,15 +129,15 @@ class Resource : public std::enable_shared_from_this<Resource> {
   Order current_;
   Step step_ = Step::none;
   uint64_t call_number_ = 0;
-  Instant call_deadline_;       // PendingTimeout of the call under way
+  Instant call_deadline_;  // PendingTimeout of the call under way
   Instant looks_alive_at_, is_alive_at_;
   Duration pending_timeout_, looks_alive_every_, is_alive_every_;
 
   bool terminating_ = false;
   bool terminate_returned_ = false;
-  bool terminate_late_ = false;  // already reported that terminate does not end
-  bool terminate_again_ = false; // an online that ran beside terminate succeeded
-  bool given_up_call_ = false;   // the call under way belongs to an operation that was terminated
+  bool terminate_late_ = false;   // already reported that terminate does not end
+  bool terminate_again_ = false;  // an online that ran beside terminate succeeded
+  bool given_up_call_ = false;    // the call under way belongs to an operation that was terminated
   Instant terminate_deadline_, settle_deadline_;
   std::vector<Ending> endings_;
 

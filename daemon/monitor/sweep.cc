@@ -34,13 +34,15 @@ Status sweep_address(const LedgerEntry& entry) {
   std::string interface, slashed;
   fields >> interface >> slashed;
   size_t slash = slashed.find('/');
-  if (slash == std::string::npos) return fail(ErrorCode::corrupt, "the sweep file has an address without a prefix: " + entry.key);
+  if (slash == std::string::npos)
+    return fail(ErrorCode::corrupt, "the sweep file has an address without a prefix: " + entry.key);
   HOLDFAST_TRY(auto address, netaddr::Address::parse(slashed.substr(0, slash)));
-  return netaddr::delete_address(interface, address, static_cast<unsigned>(atoi(slashed.c_str() + slash + 1)));
+  return netaddr::delete_address(interface, address,
+                                 static_cast<unsigned>(atoi(slashed.c_str() + slash + 1)));
 }
 
-// Every process that is surely the resource's: the leader by pid and start time, members of its group while it lives,
-// and whatever carries the mark.
+// Every process that is surely the resource's: the leader by pid and start time, members of its group while
+// it lives, and whatever carries the mark.
 std::vector<ProcessInfo> processes_of(const LedgerEntry& entry) {
   std::stringstream fields(entry.key);
   pid_t leader = 0;
@@ -66,7 +68,8 @@ Status sweep_processes(const LedgerEntry& entry) {
     // The leader last: while it exists its group cannot be another's.
     std::sort(left.begin(), left.end(), [](auto& a, auto& b) { return a.pid > b.pid; });
     for (const auto& process : left) kill(process.pid, SIGKILL);
-    if (boottime_now() >= until) return fail(ErrorCode::busy, describe(left.front()) + " of '" + entry.resource + "' does not die");
+    if (boottime_now() >= until)
+      return fail(ErrorCode::busy, describe(left.front()) + " of '" + entry.resource + "' does not die");
     usleep(5000);
   }
 }
@@ -80,7 +83,8 @@ Status sweep_cgroup(const LedgerEntry& entry) {
   }
   Instant until = boottime_now() + kill_patience;
   while (rmdir(entry.key.c_str()) != 0 && errno == EBUSY && boottime_now() < until) usleep(5000);
-  if (access(entry.key.c_str(), F_OK) == 0) return fail(ErrorCode::busy, "control group " + entry.key + " cannot be removed");
+  if (access(entry.key.c_str(), F_OK) == 0)
+    return fail(ErrorCode::busy, "control group " + entry.key + " cannot be removed");
   return {};
 }
 
@@ -99,7 +103,8 @@ Status sweep(const LedgerEntry& entry) {
 
 // Addresses first (clients go elsewhere at once), then who may hold files, then the mounts.
 int rank(const LedgerEntry& entry) {
-  static const std::map<std::string, int> order = {{"address", 0}, {"process", 1}, {"cgroup", 2}, {"mount", 3}};
+  static const std::map<std::string, int> order = {
+      {"address", 0}, {"process", 1}, {"cgroup", 2}, {"mount", 3}};
   auto it = order.find(entry.kind);
   return it == order.end() ? 4 : it->second;
 }
@@ -115,7 +120,8 @@ int sweep_main(const std::string& state_dir) {
   }
   for (Instant until = boottime_now() + lock_patience; flock(fd, LOCK_EX | LOCK_NB) != 0; usleep(10000))
     if (boottime_now() >= until) {
-      fprintf(stderr, "holdfast-monitor: another monitor still holds %s; sweeping beside it is not safe\n", lock.c_str());
+      fprintf(stderr, "holdfast-monitor: another monitor still holds %s; sweeping beside it is not safe\n",
+              lock.c_str());
       return exit_incomplete;
     }
   auto entries = read_ledger(path);
@@ -137,7 +143,8 @@ int sweep_main(const std::string& state_dir) {
     }
   }
   if (!entries->empty()) {
-    if (auto written = write_ledger(path, left); !written) fprintf(stderr, "holdfast-monitor: %s, ignoring\n", written.error().text().c_str());
+    if (auto written = write_ledger(path, left); !written)
+      fprintf(stderr, "holdfast-monitor: %s, ignoring\n", written.error().text().c_str());
   }
   return left.empty() ? exit_orderly : exit_incomplete;
 }

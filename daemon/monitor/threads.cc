@@ -21,7 +21,9 @@ struct Inbox::State {
 Inbox::Inbox() : state_(std::make_unique<State>()), fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   HOLDFAST_ASSERT(fd_ >= 0);
 }
-Inbox::~Inbox() { close(fd_); }
+Inbox::~Inbox() {
+  close(fd_);
+}
 
 void Inbox::post(std::function<void()> work) {
   {
@@ -59,7 +61,8 @@ Lane::Lane(const std::string& name, bool urgent) : state_(std::make_shared<State
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, 1 << 20);  // memory is locked: do not lock the default 8 MiB a thread
+  pthread_attr_setstacksize(&attributes,
+                            1 << 20);  // memory is locked: do not lock the default 8 MiB a thread
   auto* handed = new std::shared_ptr<State>(state_);
   pthread_t thread;
   int error = pthread_create(

@@ -1,5 +1,5 @@
-// The threads of the monitor: one main loop, and lanes (threads with a queue) on which plug-ins are called. Lanes never
-// touch the monitor's state; they post their results into the inbox of the main loop.
+// The threads of the monitor: one main loop, and lanes (threads with a queue) on which plug-ins are called.
+// Lanes never touch the monitor's state; they post their results into the inbox of the main loop.
 #pragma once
 
 #include <atomic>
@@ -26,8 +26,8 @@ class Inbox {
   int fd_;
 };
 
-// A thread that runs what is posted, in order. When the lane is destroyed while a plug-in hangs in it, the thread is
-// left to itself: it owns what it still uses.
+// A thread that runs what is posted, in order. When the lane is destroyed while a plug-in hangs in it, the
+// thread is left to itself: it owns what it still uses.
 class Lane {
  public:
   // `urgent` lanes get the monitor's real-time priority, since they hold and terminate.

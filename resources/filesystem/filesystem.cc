@@ -39,10 +39,12 @@ struct Settings {
     HOLDFAST_TRY(s.mount_point, context.required("MountPoint"));
     while (s.mount_point.size() > 1 && s.mount_point.back() == '/') s.mount_point.pop_back();
     if (!s.mount_point.starts_with("/") || s.mount_point == "/")
-      return fail(ErrorCode::invalid_argument, "the property MountPoint = '" + s.mount_point + "' must be an absolute path below /");
+      return fail(ErrorCode::invalid_argument,
+                  "the property MountPoint = '" + s.mount_point + "' must be an absolute path below /");
     s.type = context.text("FileSystemType", "auto");
     if (s.type != "auto" && s.type != "ext4" && s.type != "xfs")
-      return fail(ErrorCode::invalid_argument, "the property FileSystemType = '" + s.type + "' is none of auto, ext4, xfs");
+      return fail(ErrorCode::invalid_argument,
+                  "the property FileSystemType = '" + s.type + "' is none of auto, ext4, xfs");
     s.options = parse_mount_options(context.text("MountOptions"));
     HOLDFAST_TRY(s.check, context.boolean("CheckOnMount", true));
     HOLDFAST_TRY(s.mount_limit, context.milliseconds("MountTimeout", 60000, 100, 3600000));
@@ -116,7 +118,8 @@ class Filesystem : public sdk::Instance {
     for (const auto& mount : fs::read_mounts()) {
       if (!active || mount.device != device || mount.mount_point != settings.mount_point) continue;
       if (mount.read_only && !settings.options.read_only())
-        return fail(ErrorCode::io, "The kernel made the file system on " + settings.mount_point + " read-only after an error.");
+        return fail(ErrorCode::io, "The kernel made the file system on " + settings.mount_point +
+                                       " read-only after an error.");
       return {};
     }
     return fail(ErrorCode::not_found, settings.mount_point + " is no longer mounted.");
@@ -140,7 +143,8 @@ class Filesystem : public sdk::Instance {
     auto [active, settings, device] = current();
     if (!active) return std::string("It is not mounted.");
     auto holders = fs::find_holders(device);
-    return holders.empty() ? "Nobody holds " + settings.mount_point + "." : "Held by " + fs::describe(holders, 20) + ".";
+    return holders.empty() ? "Nobody holds " + settings.mount_point + "."
+                           : "Held by " + fs::describe(holders, 20) + ".";
   }
 
  private:
@@ -150,7 +154,9 @@ class Filesystem : public sdk::Instance {
     std::string node = settings.device;
     if (node.empty()) node = context.provided("Device", "physical-disk").value_or("");
     if (node.empty())
-      return fail(ErrorCode::invalid_argument, "no Device is set for '" + context.resource() + "' and no physical-disk that it depends on has published one");
+      return fail(ErrorCode::invalid_argument,
+                  "no Device is set for '" + context.resource() +
+                      "' and no physical-disk that it depends on has published one");
     if (!node.starts_with("/"))
       return fail(ErrorCode::unsupported, node + " is not a block device of this node and cannot be mounted");
     return node;
@@ -170,17 +176,19 @@ class Filesystem : public sdk::Instance {
   Status mount_it(const std::string& node, const std::string& type, const Settings& settings) {
     HOLDFAST_TRY(int error, run_in_helper(
                                 [&] {
-                                  return mount(node.c_str(), settings.mount_point.c_str(), type.c_str(), settings.options.flags,
-                                               settings.options.data.c_str()) == 0
+                                  return mount(node.c_str(), settings.mount_point.c_str(), type.c_str(),
+                                               settings.options.flags, settings.options.data.c_str()) == 0
                                              ? 0
                                              : errno;
                                 },
                                 settings.mount_limit, "mounting " + node, pending("Mounting " + node + ".")));
     if (error == corrupted_errno)
-      return fail(ErrorCode::corrupt, "the file system on " + node + " is damaged", error,
-                  "run " + std::string(type == "xfs" ? "xfs_repair " : "e2fsck -f ") + node + " on this node");
-    if (error != 0) return fail(ErrorCode::io, "cannot mount " + node + " (" + type + ") on " + settings.mount_point, error,
-                                "see the kernel's messages");
+      return fail(
+          ErrorCode::corrupt, "the file system on " + node + " is damaged", error,
+          "run " + std::string(type == "xfs" ? "xfs_repair " : "e2fsck -f ") + node + " on this node");
+    if (error != 0)
+      return fail(ErrorCode::io, "cannot mount " + node + " (" + type + ") on " + settings.mount_point, error,
+                  "see the kernel's messages");
     return {};
   }
 
@@ -188,7 +196,8 @@ class Filesystem : public sdk::Instance {
     HOLDFAST_TRY(auto outcome, fs::dismount(device, how));
     for (Instant until = boottime_now() + gone_patience; !fs::is_gone(device); usleep(5000))
       if (boottime_now() >= until)
-        return fail(ErrorCode::busy, "the file system of " + settings.mount_point + " is still active. " + outcome.text);
+        return fail(ErrorCode::busy,
+                    "the file system of " + settings.mount_point + " is still active. " + outcome.text);
     std::lock_guard lock(mutex_);
     active_ = false;
     host_.forget("mount", settings.mount_point);

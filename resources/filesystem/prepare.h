@@ -16,8 +16,8 @@ Status refuse_when_mounted(dev_t device, const std::string& node, const std::str
 // The type to mount with: what the super block says, which must be what was asked for ("auto" = either).
 Result<std::string> decide_type(const std::string& node, const std::string& wanted);
 
-// Checks and repairs what is safe to repair (e2fsck -p); xfs replays its log when it is mounted. corrupt = a person has
-// to repair it; the message says with what.
+// Checks and repairs what is safe to repair (e2fsck -p); xfs replays its log when it is mounted. corrupt = a
+// person has to repair it; the message says with what.
 Status check_file_system(const std::string& node, const std::string& type, Duration limit, const GoOn& go_on);
 
 }  // namespace holdfast::files

@@ -16,7 +16,8 @@ Result<std::vector<std::string>> split_command_line(const std::string& line) {
   for (size_t i = 0; i < line.size(); ++i) {
     char c = line[i];
     if (c == '\\' && quote != '\'') {
-      if (++i == line.size()) return fail(ErrorCode::invalid_argument, "the command line ends with a backslash: " + line);
+      if (++i == line.size())
+        return fail(ErrorCode::invalid_argument, "the command line ends with a backslash: " + line);
       word += line[i];
       in_word = true;
     } else if (quote != 0) {
@@ -36,7 +37,8 @@ Result<std::vector<std::string>> split_command_line(const std::string& line) {
       in_word = true;
     }
   }
-  if (quote != 0) return fail(ErrorCode::invalid_argument, "a quote is not closed in the command line: " + line);
+  if (quote != 0)
+    return fail(ErrorCode::invalid_argument, "a quote is not closed in the command line: " + line);
   if (in_word) words.push_back(word);
   if (words.empty()) return fail(ErrorCode::invalid_argument, "the command line is empty");
   return words;
@@ -49,7 +51,8 @@ Result<int> parse_signal(const std::string& text) {
   char* end = nullptr;
   long number = strtol(text.c_str(), &end, 10);
   if (*end == 0 && number > 0 && number <= SIGRTMAX) return static_cast<int>(number);
-  return fail(ErrorCode::invalid_argument, "'" + text + "' is not a signal (use TERM, INT, QUIT, HUP or a number)");
+  return fail(ErrorCode::invalid_argument,
+              "'" + text + "' is not a signal (use TERM, INT, QUIT, HUP or a number)");
 }
 
 }  // namespace holdfast::program

@@ -1,4 +1,5 @@
-// Splits a command line into words as a shell does with quotes and backslashes, and does nothing else that a shell does.
+// Splits a command line into words as a shell does with quotes and backslashes, and does nothing else that a
+// shell does.
 #pragma once
 
 #include <string>

@@ -41,7 +41,8 @@ std::string how_it_ended(const siginfo_t& info) {
 // Turns what the program writes into lines of the journal.
 class OutputReader {
  public:
-  OutputReader(sdk::Host host, int fd) : fd_(fd), stop_(eventfd(0, EFD_CLOEXEC)), thread_([this, host] { read_lines(host); }) {}
+  OutputReader(sdk::Host host, int fd)
+      : fd_(fd), stop_(eventfd(0, EFD_CLOEXEC)), thread_([this, host] { read_lines(host); }) {}
   ~OutputReader() {
     eventfd_write(stop_, 1);
     thread_.join();
@@ -130,7 +131,8 @@ class GenericProgram : public sdk::Instance {
     if (host_.cancelled()) return fail(ErrorCode::cancelled, "terminate overtook offline");
     HOLDFAST_TRY(auto ended, terminate());
     if (!in_time)
-      return sdk::Ended{"It did not end within " + std::to_string(stop_timeout_.ms()) + " ms and was killed.", true};
+      return sdk::Ended{"It did not end within " + std::to_string(stop_timeout_.ms()) + " ms and was killed.",
+                        true};
     return ended;
   }
 
@@ -139,9 +141,11 @@ class GenericProgram : public sdk::Instance {
     std::lock_guard lock(mutex_);
     held_ = false;
     if (tree_.leader == 0) return sdk::Ended{};
-    if (!tree_.control_group.path().empty()) tree_.control_group.freeze(false);  // frozen processes do not die before 5.14
+    if (!tree_.control_group.path().empty())
+      tree_.control_group.freeze(false);  // frozen processes do not die before 5.14
     if (!tree_.kill_and_wait(kill_limit))
-      return fail(ErrorCode::busy, "processes of group " + std::to_string(tree_.leader) + " were killed but do not end (they wait for a device)");
+      return fail(ErrorCode::busy, "processes of group " + std::to_string(tree_.leader) +
+                                       " were killed but do not end (they wait for a device)");
     output = std::move(output_);
     if (pidfd_ >= 0) close(std::exchange(pidfd_, -1));
     forget();
@@ -153,8 +157,10 @@ class GenericProgram : public sdk::Instance {
     siginfo_t info{};
     if (tree_.leader == 0) return fail(ErrorCode::not_found, "The program does not run.");
     // WNOWAIT: the number must stay taken until the group has been killed.
-    if (waitid(P_PID, static_cast<id_t>(tree_.leader), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0)
-      return fail(ErrorCode::io, settings_.argv[0] + " (process " + std::to_string(tree_.leader) + ") " + how_it_ended(info) + ".");
+    if (waitid(P_PID, static_cast<id_t>(tree_.leader), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid != 0)
+      return fail(ErrorCode::io, settings_.argv[0] + " (process " + std::to_string(tree_.leader) + ") " +
+                                     how_it_ended(info) + ".");
     return {};
   }
 
@@ -228,4 +234,5 @@ class GenericProgram : public sdk::Instance {
 }  // namespace
 }  // namespace holdfast::program
 
-HOLDFAST_PLUGIN(holdfast::program::GenericProgram, "generic-program", "runs and watches a program", HOLDFAST_UNGUARDED)
+HOLDFAST_PLUGIN(holdfast::program::GenericProgram, "generic-program", "runs and watches a program",
+                HOLDFAST_UNGUARDED)

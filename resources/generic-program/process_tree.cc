@@ -63,9 +63,13 @@ ControlGroup ControlGroup::make(const std::string& setting, const std::string& r
   return out;
 }
 
-bool ControlGroup::add(pid_t pid) const { return write_file(path_ + "/cgroup.procs", std::to_string(pid)); }
+bool ControlGroup::add(pid_t pid) const {
+  return write_file(path_ + "/cgroup.procs", std::to_string(pid));
+}
 
-bool ControlGroup::freeze(bool frozen) const { return write_file(path_ + "/cgroup.freeze", frozen ? "1" : "0"); }
+bool ControlGroup::freeze(bool frozen) const {
+  return write_file(path_ + "/cgroup.freeze", frozen ? "1" : "0");
+}
 
 void ControlGroup::kill_all() const {
   if (write_file(path_ + "/cgroup.kill", "1")) return;
@@ -92,7 +96,8 @@ Status ProcessTree::freeze(bool frozen) const {
 
 bool ProcessTree::reap() const {
   siginfo_t info{};
-  while (waitid(P_PGID, static_cast<id_t>(leader), &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0) info = {};
+  while (waitid(P_PGID, static_cast<id_t>(leader), &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0)
+    info = {};
   return kill(-leader, 0) != 0 && errno == ESRCH;
 }
 

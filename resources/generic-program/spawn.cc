@@ -34,7 +34,8 @@ Result<Account> look_up(const std::string& user) {
   return out;
 }
 
-// The environment of the child: the monitor's, then the settings, later entries replacing earlier ones of that name.
+// The environment of the child: the monitor's, then the settings, later entries replacing earlier ones of
+// that name.
 std::vector<std::string> merged_environment(const ProgramSettings& settings) {
   std::vector<std::string> out;
   auto put = [&](const std::string& entry) {
@@ -70,8 +71,8 @@ struct Complaint {  // child to parent
 }
 
 // Runs in the child: system calls only.
-[[noreturn]] void become(char* const* argv, char* const* envp, const char* directory, const Account* account, int go_fd,
-                         int complaint_fd, int output_fd) {
+[[noreturn]] void become(char* const* argv, char* const* envp, const char* directory, const Account* account,
+                         int go_fd, int complaint_fd, int output_fd) {
   setsid();
   sigset_t none;
   sigemptyset(&none);
@@ -98,7 +99,8 @@ struct Complaint {  // child to parent
 
 }  // namespace
 
-Result<pid_t> spawn(const ProgramSettings& settings, int output_fd, const std::function<Status(pid_t)>& prepare) {
+Result<pid_t> spawn(const ProgramSettings& settings, int output_fd,
+                    const std::function<Status(pid_t)>& prepare) {
   Account account;
   if (!settings.user.empty()) {
     HOLDFAST_TRY(account, look_up(settings.user));
@@ -112,8 +114,8 @@ Result<pid_t> spawn(const ProgramSettings& settings, int output_fd, const std::f
   pid_t pid = fork();
   if (pid == 0) {
     close(go[1]);
-    become(argv.data(), envp.data(), directory.c_str(), settings.user.empty() ? nullptr : &account, go[0], complaint[1],
-           output_fd);
+    become(argv.data(), envp.data(), directory.c_str(), settings.user.empty() ? nullptr : &account, go[0],
+           complaint[1], output_fd);
   }
   int fork_errno = errno;
   close(go[0]);
@@ -135,7 +137,8 @@ Result<pid_t> spawn(const ProgramSettings& settings, int output_fd, const std::f
     std::string what = c.what, object = settings.argv[0];
     if (what == "cannot become the user") object = settings.user;
     if (what == "cannot enter the directory") object = directory;
-    return give_up({c.error == ENOENT ? ErrorCode::not_found : ErrorCode::permission, c.error, what + " " + object, ""});
+    return give_up(
+        {c.error == ENOENT ? ErrorCode::not_found : ErrorCode::permission, c.error, what + " " + object, ""});
   }
   close(go[1]);
   close(complaint[0]);

@@ -19,8 +19,10 @@ struct ProgramSettings {
   std::string mark;                      // one more environment entry
 };
 
-// Forks, calls `prepare(pid)` while the child waits, then lets it execute the program; its stdout and stderr go to
-// `output_fd`. Errors of prepare, of changing directory or user, and of exec are returned, and the child is gone then.
-Result<pid_t> spawn(const ProgramSettings& settings, int output_fd, const std::function<Status(pid_t)>& prepare);
+// Forks, calls `prepare(pid)` while the child waits, then lets it execute the program; its stdout and stderr
+// go to `output_fd`. Errors of prepare, of changing directory or user, and of exec are returned, and the
+// child is gone then.
+Result<pid_t> spawn(const ProgramSettings& settings, int output_fd,
+                    const std::function<Status(pid_t)>& prepare);
 
 }  // namespace holdfast::program

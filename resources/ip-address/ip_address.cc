@@ -1,5 +1,6 @@
-// Resource type ip-address. The address has a finite lifetime in the kernel, which a thread of this plug-in renews only
-// while the node's working lease is valid: when service or monitor hang, the kernel itself removes the address.
+// Resource type ip-address. The address has a finite lifetime in the kernel, which a thread of this plug-in
+// renews only while the node's working lease is valid: when service or monitor hang, the kernel itself
+// removes the address.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -31,11 +32,13 @@ class IpAddress : public sdk::Instance {
 
   Result<std::string> online(const sdk::Context& context, int* event_fd) override {
     HOLDFAST_TRY(Settings settings, Settings::read(context));
-    HOLDFAST_TRY(netaddr::Interface interface, settings.network.empty()
-                                                   ? netaddr::find_interface_of_subnet(settings.address, settings.prefix)
-                                                   : netaddr::find_interface(settings.network));
+    HOLDFAST_TRY(netaddr::Interface interface,
+                 settings.network.empty()
+                     ? netaddr::find_interface_of_subnet(settings.address, settings.prefix)
+                     : netaddr::find_interface(settings.network));
     if (!interface.up || (settings.fail_on_carrier_loss && !interface.carrier))
-      return fail(ErrorCode::unreachable, "network interface " + interface.name + (interface.up ? " has no carrier" : " is down"));
+      return fail(ErrorCode::unreachable,
+                  "network interface " + interface.name + (interface.up ? " has no carrier" : " is down"));
     HOLDFAST_CHECK(refuse_static(settings));
     HOLDFAST_TRY(std::string remark, wait_until_free(interface, settings));
     join();
@@ -87,7 +90,8 @@ class IpAddress : public sdk::Instance {
     HOLDFAST_TRY(auto all, netaddr::list_addresses());
     for (const auto& item : all)
       if (item.address == settings_.address && item.interface == interface_.index) return {};
-    return fail(ErrorCode::not_found, "Address " + settings_.address.to_string() + " is no longer on " + interface_.name + ".");
+    return fail(ErrorCode::not_found,
+                "Address " + settings_.address.to_string() + " is no longer on " + interface_.name + ".");
   }
 
   Status hold() override {
@@ -109,15 +113,19 @@ class IpAddress : public sdk::Instance {
 
  private:
   explicit IpAddress(sdk::Host host)
-      : host_(host), wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), event_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      : host_(host),
+        wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        event_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   // An address that somebody configured for good on this node is not ours to move.
   Status refuse_static(const Settings& settings) const {
     HOLDFAST_TRY(auto all, netaddr::list_addresses());
     for (const auto& item : all)
       if (item.address == settings.address && item.valid_s == UINT32_MAX)
-        return fail(ErrorCode::already_exists, "address " + settings.address.to_string() + " is configured on this node without Holdfast",
-                    0, "remove it from the network configuration");
+        return fail(
+            ErrorCode::already_exists,
+            "address " + settings.address.to_string() + " is configured on this node without Holdfast", 0,
+            "remove it from the network configuration");
     return {};
   }
 
@@ -140,14 +148,17 @@ class IpAddress : public sdk::Instance {
     }
   }
 
-  Status put_locked() { return netaddr::put_address(interface_, settings_.address, settings_.prefix, settings_.valid_s); }
+  Status put_locked() {
+    return netaddr::put_address(interface_, settings_.address, settings_.prefix, settings_.valid_s);
+  }
 
   Status check_carrier_locked() {
     if (!settings_.fail_on_carrier_loss) return {};
     auto now = netaddr::find_interface(interface_.name);
     if (!now) return fail(now.error());
     if (now->up && now->carrier) return {};
-    return fail(ErrorCode::unreachable, "Network interface " + interface_.name + (now->up ? " lost its carrier." : " was taken down."));
+    return fail(ErrorCode::unreachable, "Network interface " + interface_.name +
+                                            (now->up ? " lost its carrier." : " was taken down."));
   }
 
   // The keeper thread: refreshes, announces, watches the carrier.
@@ -183,7 +194,8 @@ class IpAddress : public sdk::Instance {
     if (held_ || !host_.lease_valid()) return;
     if (auto done = put_locked(); !done) fail_locked(done.error().text());
     // This thread may have been stopped between the check and the call.
-    if (!host_.lease_valid()) (void)netaddr::delete_address(interface_.name, settings_.address, settings_.prefix);
+    if (!host_.lease_valid())
+      (void)netaddr::delete_address(interface_.name, settings_.address, settings_.prefix);
   }
 
   void watch_locked() {
@@ -218,4 +230,5 @@ class IpAddress : public sdk::Instance {
 }  // namespace
 }  // namespace holdfast::ip
 
-HOLDFAST_PLUGIN(holdfast::ip::IpAddress, "ip-address", "an address with a lease in the kernel", HOLDFAST_UNGUARDED)
+HOLDFAST_PLUGIN(holdfast::ip::IpAddress, "ip-address", "an address with a lease in the kernel",
+                HOLDFAST_UNGUARDED)

@@ -20,7 +20,8 @@ Result<Settings> Settings::read(const sdk::Context& context) {
   HOLDFAST_TRY(int64_t valid, context.number("ValidLifetime", 2, 1, 3600));
   s.valid_s = static_cast<uint32_t>(valid);
   // At least two refreshes within a lifetime, so that one late refresh does not cost the address.
-  HOLDFAST_TRY(s.refresh_interval, context.milliseconds("RefreshInterval", std::min<int64_t>(500, valid * 250), 50, valid * 500));
+  HOLDFAST_TRY(s.refresh_interval,
+               context.milliseconds("RefreshInterval", std::min<int64_t>(500, valid * 250), 50, valid * 500));
   HOLDFAST_TRY(int64_t probes, context.number("ProbeCount", 3, 0, 20));
   s.probe.count = static_cast<int>(probes);
   HOLDFAST_TRY(s.probe.interval, context.milliseconds("ProbeInterval", 30, 1, 2000));

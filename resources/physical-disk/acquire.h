@@ -1,7 +1,9 @@
-// Taking, checking and giving back a disk by its persistent reservation (type 5, Write Exclusive Registrants Only).
+// Taking, checking and giving back a disk by its persistent reservation (type 5, Write Exclusive Registrants
+// Only).
 //
-// The victim comes from the committed ownership update, in the order. An older key of this cluster may hold instead (an
-// order that was overtaken); anybody else is named, and nothing is touched. See docs/resource-types.md.
+// The victim comes from the committed ownership update, in the order. An older key of this cluster may hold
+// instead (an order that was overtaken); anybody else is named, and nothing is touched. See
+// docs/resource-types.md.
 #pragma once
 
 #include "base/ids.h"
@@ -17,7 +19,8 @@ struct Claim {
 };
 
 // After ok the reservation was read back as ours, on a LUN that no older command can change any more.
-// Errors: conflict names the holder; unsupported; those of Lun. Nothing of ours stays registered after an error.
+// Errors: conflict names the holder; unsupported; those of Lun. Nothing of ours stays registered after an
+// error.
 Status acquire(Luns& luns, const Claim& claim);
 
 // Ok while the reservation is ours. conflict = lost, says to whom; others: the disk does not answer.

@@ -40,14 +40,16 @@ Result<std::string> kernel_name(const std::string& path) {
 Status refuse_when_held(const std::string& sys, const std::string& name) {
   std::error_code ignored;
   for (const auto& holder : files::directory_iterator(sys + "/block/" + name + "/holders", ignored))
-    return fail(ErrorCode::foreign, "disk /dev/" + name + " is used by " + holder.path().filename().string() + " on this node", 0,
+    return fail(ErrorCode::foreign,
+                "disk /dev/" + name + " is used by " + holder.path().filename().string() + " on this node", 0,
                 "exclude it from LVM, multipath and MD");
   return {};
 }
 
 }  // namespace
 
-Result<Device> find_device(const std::string& text, const std::string& expected_identity, const std::string& sys) {
+Result<Device> find_device(const std::string& text, const std::string& expected_identity,
+                           const std::string& sys) {
   Device out;
   if (text.starts_with("iscsi://")) {
     size_t at = text.rfind('@');
@@ -64,8 +66,10 @@ Result<Device> find_device(const std::string& text, const std::string& expected_
                   "only whole SCSI disks can be clustered");
   }
   if (!expected_identity.empty() && identity != expected_identity)
-    return fail(ErrorCode::foreign, text + " is now disk " + identity + ", but the resource was opened for disk " + expected_identity, 0,
-                "set the property Device to the identity");
+    return fail(
+        ErrorCode::foreign,
+        text + " is now disk " + identity + ", but the resource was opened for disk " + expected_identity, 0,
+        "set the property Device to the identity");
   std::error_code ignored;
   for (const auto& entry : files::directory_iterator(sys + "/block", ignored)) {
     std::string name = entry.path().filename();

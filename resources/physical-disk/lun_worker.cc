@@ -58,7 +58,8 @@ Status LunWorker::run(std::function<Status(Luns&)> work, Duration limit) {
     state_->wake.notify_all();
   }
   std::unique_lock lock(answer->mutex);
-  if (answer->wake.wait_for(lock, std::chrono::nanoseconds(limit.ns), [&] { return answer->done; })) return answer->status;
+  if (answer->wake.wait_for(lock, std::chrono::nanoseconds(limit.ns), [&] { return answer->done; }))
+    return answer->status;
   stuck_ = true;
   return fail(ErrorCode::timeout, "the disk did not answer within " + std::to_string(limit.ms()) + " ms");
 }

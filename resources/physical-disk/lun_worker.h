@@ -1,5 +1,5 @@
-// A thread that owns the Luns of a disk, one for each path. A command that hangs in the kernel hangs this thread and
-// nobody else: the caller goes on after its limit, and the next call gets a new worker.
+// A thread that owns the Luns of a disk, one for each path. A command that hangs in the kernel hangs this
+// thread and nobody else: the caller goes on after its limit, and the next call gets a new worker.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// Resource type physical-disk: owns a disk by a persistent reservation. A loss is reported and never repaired from here:
-// reserving again is an order of the core, after it has proven the quorum anew.
+// Resource type physical-disk: owns a disk by a persistent reservation. A loss is reported and never repaired
+// from here: reserving again is an order of the core, after it has proven the quorum anew.
 #include <mutex>
 
 #include "acquire.h"
@@ -27,7 +27,8 @@ class PhysicalDisk : public sdk::Instance {
   Result<std::string> online(const sdk::Context& context, int*) override {
     HOLDFAST_CHECK(configure(context));
     ReservationKey own{context.reservation_key()}, victim{context.victim_key()};
-    if (own.is_none()) return fail(ErrorCode::invalid_argument, "the order carries no reservation key for disk " + text_);
+    if (own.is_none())
+      return fail(ErrorCode::invalid_argument, "the order carries no reservation key for disk " + text_);
     HOLDFAST_TRY(Device device, find_device(text_, identity_));
     HOLDFAST_TRY(auto worker, make_worker(device, context));
     {
@@ -52,8 +53,12 @@ class PhysicalDisk : public sdk::Instance {
   Result<sdk::Ended> offline() override {
     auto [worker, device, own] = current();
     if (!worker) return sdk::Ended{};
-    if (in_use(device)) return fail(ErrorCode::busy, "disk " + device.paths.front() + " is still in use: its reservation stays");
-    HOLDFAST_CHECK(worker->run([own = own, limit = command_limit_](Luns& luns) { return give_back(luns, own, limit); }, acquire_limit_));
+    if (in_use(device))
+      return fail(ErrorCode::busy,
+                  "disk " + device.paths.front() + " is still in use: its reservation stays");
+    HOLDFAST_CHECK(
+        worker->run([own = own, limit = command_limit_](Luns& luns) { return give_back(luns, own, limit); },
+                    acquire_limit_));
     forget();
     return sdk::Ended{};
   }
@@ -66,18 +71,26 @@ class PhysicalDisk : public sdk::Instance {
     auto [worker, device, own] = current();
     if (!worker) return sdk::Ended{};
     forget();
-    // The target protects the next owner in both cases below: it preempts our key, or finds none and resets the LUN.
-    if (in_use(device)) return sdk::Ended{"Disk " + device.paths.front() + " is still in use; its reservation was left to the next owner.", true};
-    auto done = worker->run([own = own](Luns& luns) { return give_back(luns, own, command_limit_terminate); }, terminate_limit);
-    if (!done) return sdk::Ended{"The reservation could not be given back (" + done.error().text() + "); the next owner takes it."};
+    // The target protects the next owner in both cases below: it preempts our key, or finds none and resets
+    // the LUN.
+    if (in_use(device))
+      return sdk::Ended{
+          "Disk " + device.paths.front() + " is still in use; its reservation was left to the next owner.",
+          true};
+    auto done = worker->run([own = own](Luns& luns) { return give_back(luns, own, command_limit_terminate); },
+                            terminate_limit);
+    if (!done)
+      return sdk::Ended{"The reservation could not be given back (" + done.error().text() +
+                        "); the next owner takes it."};
     return sdk::Ended{};
   }
 
   Status is_alive() override {
     auto [worker, device, own] = current();
     if (!worker) return fail(ErrorCode::not_found, "The disk is not reserved.");
-    auto checked = worker->run([own = own, limit = command_limit_](Luns& luns) { return verify(*luns.front(), own, limit); },
-                               command_limit_ + command_limit_);
+    auto checked = worker->run(
+        [own = own, limit = command_limit_](Luns& luns) { return verify(*luns.front(), own, limit); },
+        command_limit_ + command_limit_);
     std::lock_guard lock(mutex_);
     if (checked) {
       good_at_ = boottime_now();
@@ -89,8 +102,9 @@ class PhysicalDisk : public sdk::Instance {
       host_.warn(checked.error().text() + "; trying again");
       return {};
     }
-    return fail(checked.error().code, "The disk has not answered for " + std::to_string((boottime_now() - good_at_).ms()) + " ms: " +
-                                          checked.error().text());
+    return fail(checked.error().code, "The disk has not answered for " +
+                                          std::to_string((boottime_now() - good_at_).ms()) +
+                                          " ms: " + checked.error().text());
   }
 
   Result<std::string> control(const std::string& verb) override {
@@ -104,7 +118,9 @@ class PhysicalDisk : public sdk::Instance {
           if (!lun.is_open()) HOLDFAST_CHECK(lun.open(limit));
           HOLDFAST_TRY(auto now, lun.read_reservation(limit));
           HOLDFAST_TRY(auto registered, lun.read_keys(limit));
-          *text = now.held() ? "held by " + describe_key(now.key, own.tag()) + ", " + std::string(scsi::to_string(now.type)) : "held by nobody";
+          *text = now.held() ? "held by " + describe_key(now.key, own.tag()) + ", " +
+                                   std::string(scsi::to_string(now.type))
+                             : "held by nobody";
           *text += "; registered:";
           for (auto key : registered.keys) *text += " " + to_string(key);
           return {};
@@ -128,7 +144,8 @@ class PhysicalDisk : public sdk::Instance {
     std::vector<scsi::Attachment> attachments;
     for (const auto& path : device.paths) {
       HOLDFAST_TRY(auto attachment, scsi::Attachment::parse(path));
-      attachment.initiator_name = context.text("InitiatorName", "iqn.2026-11.holdfast:" + context.node_name());
+      attachment.initiator_name =
+          context.text("InitiatorName", "iqn.2026-11.holdfast:" + context.node_name());
       HOLDFAST_TRY(int64_t qualifier, context.number("IsidQualifier", 1, 0, 65535));
       attachment.isid_qualifier = static_cast<uint32_t>(qualifier);
       attachments.push_back(std::move(attachment));

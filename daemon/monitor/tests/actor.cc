@@ -1,7 +1,10 @@
 // A plug-in that does what its parameters say. Each call appends "<entry> <resource>" to the file `Trace`.
-//   Online = ok | fail | hang (until terminate) | deaf (ignores terminate for `Delay` ms, then succeeds) | slow (reports
-//            progress every 20 ms for `Delay` ms) | async | crash;  Offline, IsAlive, Terminate = ok | fail | hang
-//   control "fail-now" reports a failure, "fail-event" fires the event descriptor, "fail-check" makes the checks fail
+//   Online = ok | fail | hang (until terminate) | deaf (ignores terminate for `Delay` ms, then succeeds) |
+//   slow (reports
+//            progress every 20 ms for `Delay` ms) | async | crash;  Offline, IsAlive, Terminate = ok | fail |
+//            hang
+//   control "fail-now" reports a failure, "fail-event" fires the event descriptor, "fail-check" makes the
+//   checks fail
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -27,7 +30,8 @@ struct Actor {
 
   void read(const holdfast_context* c) {
     name = c->resource;
-    for (size_t i = 0; i < c->parameters_size; ++i) parameters[c->parameters[i].name] = c->parameters[i].value;
+    for (size_t i = 0; i < c->parameters_size; ++i)
+      parameters[c->parameters[i].name] = c->parameters[i].value;
   }
   std::string get(const char* key) {
     auto it = parameters.find(key);
@@ -43,7 +47,9 @@ struct Actor {
   }
 };
 
-Actor& of(void* p) { return *static_cast<Actor*>(p); }
+Actor& of(void* p) {
+  return *static_cast<Actor*>(p);
+}
 
 int say(holdfast_answer* answer, const char* text, int code) {
   strncpy(answer->text, text, sizeof answer->text - 1);
@@ -58,7 +64,8 @@ int simple(void* p, const char* entry, const char* key, holdfast_answer* answer)
   return HOLDFAST_OK;
 }
 
-int open_actor(const holdfast_host* host, const holdfast_context* context, void** instance, holdfast_answer* answer) {
+int open_actor(const holdfast_host* host, const holdfast_context* context, void** instance,
+               holdfast_answer* answer) {
   auto* a = new Actor;
   a->host = host;
   a->read(context);
@@ -104,7 +111,9 @@ int online(void* p, const holdfast_context* context, int* event_fd, holdfast_ans
   return HOLDFAST_OK;
 }
 
-int offline(void* p, holdfast_answer* answer) { return simple(p, "offline", "Offline", answer); }
+int offline(void* p, holdfast_answer* answer) {
+  return simple(p, "offline", "Offline", answer);
+}
 int terminate(void* p, holdfast_answer* answer) {
   of(p).terminated = true;
   return simple(p, "terminate", "Terminate", answer);
@@ -113,8 +122,12 @@ int check(void* p, holdfast_answer* answer) {
   if (of(p).check_fails) return say(answer, "it was told not to be alive", HOLDFAST_IO);
   return simple(p, "check", "IsAlive", answer);
 }
-int hold(void* p, holdfast_answer* answer) { return simple(p, "hold", "Hold", answer); }
-int release(void* p, holdfast_answer* answer) { return simple(p, "release", "Release", answer); }
+int hold(void* p, holdfast_answer* answer) {
+  return simple(p, "hold", "Hold", answer);
+}
+int release(void* p, holdfast_answer* answer) {
+  return simple(p, "release", "Release", answer);
+}
 
 int control(void* p, const char* verb, holdfast_answer* answer) {
   Actor& a = of(p);
@@ -139,7 +152,19 @@ int control(void* p, const char* verb, holdfast_answer* answer) {
 
 extern "C" {
 extern const holdfast_plugin holdfast_resource_plugin;
-const holdfast_plugin holdfast_resource_plugin = {
-    HOLDFAST_RESOURCE_ABI, sizeof(holdfast_plugin), ACTOR_TYPE, "acts as told", ACTOR_FLAGS, open_actor, close_actor,
-    online, offline, terminate, check, check, control, hold, release};
+const holdfast_plugin holdfast_resource_plugin = {HOLDFAST_RESOURCE_ABI,
+                                                  sizeof(holdfast_plugin),
+                                                  ACTOR_TYPE,
+                                                  "acts as told",
+                                                  ACTOR_FLAGS,
+                                                  open_actor,
+                                                  close_actor,
+                                                  online,
+                                                  offline,
+                                                  terminate,
+                                                  check,
+                                                  check,
+                                                  control,
+                                                  hold,
+                                                  release};
 }

@@ -22,10 +22,13 @@ class Address : public ::testing::Test {
     std::string id = std::to_string(getpid()) + "-" + std::to_string(++count);
     node_ = "hfn" + id;
     peer_ = "hfp" + id;
-    run("ip netns add " + node_ + " && ip netns add " + peer_ + " && ip -n " + node_ + " link add c0 type veth peer name c0 netns " + peer_);
+    run("ip netns add " + node_ + " && ip netns add " + peer_ + " && ip -n " + node_ +
+        " link add c0 type veth peer name c0 netns " + peer_);
     for (const auto& [name, address] : {std::pair{node_, "10.7.0.1/24"}, std::pair{peer_, "10.7.0.2/24"}})
-      run("ip -n " + name + " addr add " + address + " dev c0 && ip -n " + name + " link set c0 up && ip -n " + name + " link set lo up");
-    ASSERT_TRUE(eventually([&] { return output("ip -n " + node_ + " link show c0").find("LOWER_UP") != std::string::npos; }));
+      run("ip -n " + name + " addr add " + address + " dev c0 && ip -n " + name +
+          " link set c0 up && ip -n " + name + " link set lo up");
+    ASSERT_TRUE(eventually(
+        [&] { return output("ip -n " + node_ + " link show c0").find("LOWER_UP") != std::string::npos; }));
   }
   void TearDown() override {
     for (const auto& name : {node_, peer_})
@@ -44,7 +47,8 @@ class Address : public ::testing::Test {
     return output("ip -n " + netns + " addr show dev c0").find(address + "/") != std::string::npos;
   }
   bool peer_reaches(const std::string& address) {
-    return system(("ip netns exec " + peer_ + " ping -c1 -W1 -q " + address + " >/dev/null 2>&1").c_str()) == 0;
+    return system(("ip netns exec " + peer_ + " ping -c1 -W1 -q " + address + " >/dev/null 2>&1").c_str()) ==
+           0;
   }
   MonitorOptions options() {
     MonitorOptions o;
@@ -113,7 +117,8 @@ TEST_F(Address, AwaitsAnOwnerThatStillAnswers) {
   MonitorProcess m(options());
   m.run(Order::OPEN, "ip", "ip-address", vip);
   uint64_t order = m.order(Order::ONLINE, "ip", "", vip);
-  auto waiting = m.wait_report([](const Report& r) { return r.message().find("still answered for by") != std::string::npos; });
+  auto waiting = m.wait_report(
+      [](const Report& r) { return r.message().find("still answered for by") != std::string::npos; });
   ASSERT_TRUE(waiting);
   EXPECT_FALSE(has(node_, "10.7.0.77"));
   auto online = m.result_of(order);
@@ -150,7 +155,9 @@ TEST_F(Address, AnnouncesItself) {
   run("ip -n " + peer_ + " neigh replace 10.7.0.77 lladdr 02:00:00:00:00:99 nud stale dev c0");
   MonitorProcess m(options());
   m.bring_up("ip", "ip-address", vip);
-  EXPECT_TRUE(eventually([&] { return output("ip -n " + peer_ + " neigh show 10.7.0.77").find("02:00:00:00:00:99") == std::string::npos; }));
+  EXPECT_TRUE(eventually([&] {
+    return output("ip -n " + peer_ + " neigh show 10.7.0.77").find("02:00:00:00:00:99") == std::string::npos;
+  }));
 }
 
 TEST_F(Address, WrongPropertiesAreExplained) {
@@ -161,10 +168,13 @@ TEST_F(Address, WrongPropertiesAreExplained) {
   };
   EXPECT_NE(message({}).find("Address"), std::string::npos);
   EXPECT_NE(message({{"Address", "10.7.0"}}).find("not an IPv4 or IPv6"), std::string::npos);
-  EXPECT_NE(message({{"Address", "10.7.0.9"}, {"SubnetMask", "255.0.255.0"}}).find("holes"), std::string::npos);
-  EXPECT_NE(message({{"Address", "10.99.0.9"}}).find("no interface has an address in the subnet"), std::string::npos);
+  EXPECT_NE(message({{"Address", "10.7.0.9"}, {"SubnetMask", "255.0.255.0"}}).find("holes"),
+            std::string::npos);
+  EXPECT_NE(message({{"Address", "10.99.0.9"}}).find("no interface has an address in the subnet"),
+            std::string::npos);
   EXPECT_NE(message({{"Address", "10.7.0.9"}, {"Network", "nosuch0"}}).find("nosuch0"), std::string::npos);
-  EXPECT_NE(message({{"Address", "10.7.0.1"}, {"Network", "c0"}}).find("without Holdfast"), std::string::npos);
+  EXPECT_NE(message({{"Address", "10.7.0.1"}, {"Network", "c0"}}).find("without Holdfast"),
+            std::string::npos);
 }
 
 TEST_F(Address, TheSweepRemovesWhatAKilledMonitorLeft) {

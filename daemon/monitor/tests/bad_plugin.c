@@ -4,11 +4,14 @@
 
 #include "holdfast/resource.h"
 
-static int open_it(const struct holdfast_host* h, const struct holdfast_context* c, void** i, struct holdfast_answer* a) {
+static int open_it(const struct holdfast_host* h, const struct holdfast_context* c, void** i,
+                   struct holdfast_answer* a) {
   (void)h, (void)c, (void)i, (void)a;
   abort();
 }
-static void close_it(void* i) { (void)i; }
+static void close_it(void* i) {
+  (void)i;
+}
 static int online_it(void* i, const struct holdfast_context* c, int* e, struct holdfast_answer* a) {
   (void)i, (void)c, (void)e, (void)a;
   abort();
@@ -19,7 +22,9 @@ static int any(void* i, struct holdfast_answer* a) {
 }
 
 #ifdef BAD_CRASH
-__attribute__((constructor)) static void crash(void) { raise(SIGSEGV); }
+__attribute__((constructor)) static void crash(void) {
+  raise(SIGSEGV);
+}
 #endif
 #ifdef BAD_SYMBOL
 #define holdfast_resource_plugin holdfast_something_else

@@ -38,7 +38,8 @@ TEST(Ending, ServiceGoneEndsEverythingWithinTwoSeconds) {
   EXPECT_EQ(m.wait_exit(), 10);
   EXPECT_LT((boottime_now() - begin).ms(), 2000);
   auto lines = read_lines(dir.file("trace"));
-  EXPECT_EQ(std::count_if(lines.begin(), lines.end(), [](auto& l) { return l.starts_with("terminate"); }), 10);
+  EXPECT_EQ(std::count_if(lines.begin(), lines.end(), [](auto& l) { return l.starts_with("terminate"); }),
+            10);
 }
 
 TEST(Ending, OneThatHangsDoesNotKeepTheOthersUp) {
@@ -67,7 +68,8 @@ TEST(Ending, SilenceEndsEverything) {
   EXPECT_EQ(m.wait_exit(), 11);
   EXPECT_GE((boottime_now() - begin).ms(), 1000);
   EXPECT_EQ(read_lines(dir.file("trace")).back(), "terminate r");
-  EXPECT_TRUE(std::any_of(m.log().begin(), m.log().end(), [](auto& l) { return l.find("silent") != std::string::npos; }));
+  EXPECT_TRUE(std::any_of(m.log().begin(), m.log().end(),
+                          [](auto& l) { return l.find("silent") != std::string::npos; }));
 }
 
 TEST(Ending, FramesWithoutALeaseAreNotSilence) {
@@ -133,7 +135,8 @@ TEST(Sweep, IsFineWithNothingAndHonestAboutDamage) {
   EXPECT_EQ(run_sweep(dir.path()), 0) << "idempotent";
   std::ofstream(dir.file("resources.json")) << "{";
   EXPECT_EQ(run_sweep(dir.path()), 2);
-  std::ofstream(dir.file("resources.json")) << R"({"boot_id": "another boot", "entries": [{"resource": "r", "kind": "process",
+  std::ofstream(dir.file("resources.json"))
+      << R"({"boot_id": "another boot", "entries": [{"resource": "r", "kind": "process",
     "key": "1 1", "detail": ""}]})";
   EXPECT_EQ(run_sweep(dir.path()), 0) << "nothing survives a boot";
 }

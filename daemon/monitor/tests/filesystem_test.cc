@@ -127,12 +127,14 @@ TEST_F(Filesystem, TerminateAndALostServiceKillAtOnce) {
 }
 
 TEST_F(Filesystem, RefusesWhatIsMountedAlready) {
-  ASSERT_EQ(system(("mkdir -p " + dir_.file("else") + " && mount " + loop_ + " " + dir_.file("else")).c_str()), 0);
+  ASSERT_EQ(
+      system(("mkdir -p " + dir_.file("else") + " && mount " + loop_ + " " + dir_.file("else")).c_str()), 0);
   MonitorProcess m({});
   m.run(Order::OPEN, "fs", "filesystem", parameters());
   auto r = m.run(Order::ONLINE, "fs", "", parameters());
   EXPECT_EQ(r.state(), State::FAILED);
-  EXPECT_NE(r.message().find("is mounted already, on " + dir_.file("else")), std::string::npos) << r.message();
+  EXPECT_NE(r.message().find("is mounted already, on " + dir_.file("else")), std::string::npos)
+      << r.message();
   EXPECT_EQ(umount2(dir_.file("else").c_str(), 0), 0) << "somebody else's mount was left alone";
 }
 
@@ -145,15 +147,20 @@ TEST_F(Filesystem, SaysWhatIsWrongWithADevice) {
   auto p = parameters();
   p.push_back({"FileSystemType", "xfs"});
   EXPECT_NE(message(p).find("holds an ext4 file system, but"), std::string::npos);
-  EXPECT_NE(message({{"Device", "/dev/nosuch"}, {"MountPoint", point()}}).find("/dev/nosuch"), std::string::npos);
-  EXPECT_NE(message({{"Device", loop_}, {"MountPoint", "relative"}}).find("absolute path"), std::string::npos);
+  EXPECT_NE(message({{"Device", "/dev/nosuch"}, {"MountPoint", point()}}).find("/dev/nosuch"),
+            std::string::npos);
+  EXPECT_NE(message({{"Device", loop_}, {"MountPoint", "relative"}}).find("absolute path"),
+            std::string::npos);
   ASSERT_EQ(system(("dd if=/dev/zero of=" + loop_ + " bs=1M count=4 conv=fsync status=none").c_str()), 0);
   EXPECT_NE(message(parameters()).find("neither an ext4 nor an xfs"), std::string::npos);
 }
 
 TEST_F(Filesystem, ADamagedOneIsNotMounted) {
   // Wipes the group descriptors and inode tables, not the super block.
-  ASSERT_EQ(system(("dd if=/dev/urandom of=" + loop_ + " bs=4096 seek=1 count=1500 conv=fsync status=none").c_str()), 0);
+  ASSERT_EQ(
+      system(
+          ("dd if=/dev/urandom of=" + loop_ + " bs=4096 seek=1 count=1500 conv=fsync status=none").c_str()),
+      0);
   MonitorProcess m({});
   m.run(Order::OPEN, "fs", "filesystem", parameters());
   auto r = m.run(Order::ONLINE, "fs", "", parameters());

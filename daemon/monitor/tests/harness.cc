@@ -55,7 +55,8 @@ std::vector<std::string> read_lines(const std::string& path) {
 }
 
 bool eventually(const std::function<bool()>& condition, int limit_ms) {
-  for (Instant until = boottime_now() + Duration::milliseconds(limit_ms); boottime_now() < until; usleep(2000))
+  for (Instant until = boottime_now() + Duration::milliseconds(limit_ms); boottime_now() < until;
+       usleep(2000))
     if (condition()) return true;
   return condition();
 }
@@ -169,7 +170,8 @@ bool MonitorProcess::pump_until(const std::function<bool()>& condition, int limi
   return true;
 }
 
-std::optional<Report> MonitorProcess::wait_report(const std::function<bool(const Report&)>& fits, int limit_ms) {
+std::optional<Report> MonitorProcess::wait_report(const std::function<bool(const Report&)>& fits,
+                                                  int limit_ms) {
   std::optional<Report> found;
   pump_until(
       [&] {
@@ -195,7 +197,8 @@ std::optional<Report> MonitorProcess::result_of(uint64_t order, int limit_ms) {
 }
 
 std::optional<Report> MonitorProcess::wait_state(const std::string& resource, State state, int limit_ms) {
-  return wait_report([&](const Report& r) { return r.resource() == resource && r.state() == state; }, limit_ms);
+  return wait_report([&](const Report& r) { return r.resource() == resource && r.state() == state; },
+                     limit_ms);
 }
 
 Report MonitorProcess::run(Order::Action action, const std::string& resource, const std::string& type,
@@ -205,7 +208,8 @@ Report MonitorProcess::run(Order::Action action, const std::string& resource, co
   return report.value_or(Report());
 }
 
-Report MonitorProcess::bring_up(const std::string& resource, const std::string& type, const Parameters& parameters) {
+Report MonitorProcess::bring_up(const std::string& resource, const std::string& type,
+                                const Parameters& parameters) {
   Report opened = run(Order::OPEN, resource, type, parameters);
   EXPECT_EQ(opened.error(), 0u) << opened.message();
   Report online = run(Order::ONLINE, resource, type, parameters);
@@ -213,8 +217,12 @@ Report MonitorProcess::bring_up(const std::string& resource, const std::string& 
   return online;
 }
 
-void MonitorProcess::close_socket() { socket_.reset(); }
-void MonitorProcess::signal(int number) { kill(pid_, number); }
+void MonitorProcess::close_socket() {
+  socket_.reset();
+}
+void MonitorProcess::signal(int number) {
+  kill(pid_, number);
+}
 
 std::optional<int> MonitorProcess::wait_exit(int limit_ms) {
   Instant until = boottime_now() + Duration::milliseconds(limit_ms);

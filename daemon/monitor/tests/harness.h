@@ -34,11 +34,11 @@ bool eventually(const std::function<bool()>& condition, int limit_ms = 10000);
 
 struct MonitorOptions {
   std::string state_dir;
-  std::string netns;                  // name of a network namespace to run in
+  std::string netns;  // name of a network namespace to run in
   uint32_t silence_ms = 60000;
   uint32_t version_min = 0, version_max = 0;  // 0 = as built
   bool hello = true;
-  bool grant = true;                  // a lease of a minute at once
+  bool grant = true;  // a lease of a minute at once
 };
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;

@@ -23,7 +23,8 @@ TEST(Lease, HoldsWhenItLapsesAndReleasesOnTheNextGrant) {
   ASSERT_TRUE(released);
   EXPECT_EQ(released->state(), State::ONLINE);
   EXPECT_EQ(read_lines(dir.file("trace")),
-            (std::vector<std::string>{"open disk", "online disk", "open address", "online address", "hold address", "release address"}));
+            (std::vector<std::string>{"open disk", "online disk", "open address", "online address",
+                                      "hold address", "release address"}));
 }
 
 TEST(Lease, AnOlderGrantReleasesNothing) {

@@ -7,7 +7,9 @@ namespace holdfast::monitor {
 namespace {
 
 using Code = ErrorCode;
-uint32_t number(Code code) { return static_cast<uint32_t>(code); }
+uint32_t number(Code code) {
+  return static_cast<uint32_t>(code);
+}
 
 TEST(Monitor, SaysHelloWithItsTypes) {
   MonitorProcess m({});
@@ -45,7 +47,8 @@ TEST(Monitor, OneLifetimeOfAResource) {
   EXPECT_EQ(m.run(Order::CLOSE, "r").state(), State::OFFLINE);
   EXPECT_EQ(m.run(Order::TERMINATE, "r").error(), 0u) << "what is not open is ended";
   EXPECT_EQ(m.run(Order::ONLINE, "r").error(), number(Code::not_found));
-  EXPECT_EQ(read_lines(dir.file("trace")), (std::vector<std::string>{"open r", "online r", "offline r", "close r"}));
+  EXPECT_EQ(read_lines(dir.file("trace")),
+            (std::vector<std::string>{"open r", "online r", "offline r", "close r"}));
 }
 
 TEST(Monitor, HandsOverWhatProvidersPublished) {
@@ -221,9 +224,8 @@ TEST(Monitor, ChecksArePolled) {
   for (bool looks : {true, false}) {
     MonitorProcess m({});
     m.run(Order::OPEN, "r", "actor");
-    m.run(Order::ONLINE, "r", "", {}, [&](Order& o) {
-      (looks ? o.set_looks_alive_ms(20) : o.set_is_alive_ms(20));
-    });
+    m.run(Order::ONLINE, "r", "", {},
+          [&](Order& o) { (looks ? o.set_looks_alive_ms(20) : o.set_is_alive_ms(20)); });
     auto did = m.run(Order::CONTROL, "r", "", {}, [](Order& o) { o.set_control("fail-check"); });
     EXPECT_EQ(did.message(), "did fail-check");
     auto failed = m.wait_state("r", State::FAILED);
@@ -250,7 +252,8 @@ TEST(Monitor, OpeningAnOnlineResourceEndsItFirst) {
   MonitorProcess m({});
   m.bring_up("r", "actor", {{"Trace", dir.file("trace")}});
   EXPECT_EQ(m.run(Order::OPEN, "r", "actor", {{"Trace", dir.file("trace")}}).state(), State::OFFLINE);
-  EXPECT_EQ(read_lines(dir.file("trace")), (std::vector<std::string>{"open r", "online r", "terminate r", "close r", "open r"}));
+  EXPECT_EQ(read_lines(dir.file("trace")),
+            (std::vector<std::string>{"open r", "online r", "terminate r", "close r", "open r"}));
 }
 
 }  // namespace

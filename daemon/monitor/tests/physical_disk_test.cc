@@ -1,4 +1,5 @@
-// physical-disk against a real target (tgtd: it has no PREEMPT AND ABORT, so the PREEMPT + LUN RESET way is taken).
+// physical-disk against a real target (tgtd: it has no PREEMPT AND ABORT, so the PREEMPT + LUN RESET way is
+// taken).
 #include <signal.h>
 #include <unistd.h>
 
@@ -27,7 +28,9 @@ class Disk : public ::testing::Test {
     attachment.isid_qualifier = 7;
     return scsi::make_lun(attachment);
   }
-  Parameters parameters() { return {{"Device", target_->url()}, {"CommandTimeout", "1000"}, {"UnreachableTolerance", "500"}}; }
+  Parameters parameters() {
+    return {{"Device", target_->url()}, {"CommandTimeout", "1000"}, {"UnreachableTolerance", "500"}};
+  }
   Report online(MonitorProcess& m, ReservationKey own, ReservationKey victim) {
     m.run(Order::OPEN, "disk", "physical-disk", parameters());
     return m.run(Order::ONLINE, "disk", "", parameters(), [&](Order& o) {
@@ -104,7 +107,8 @@ TEST_F(Disk, NamesAHolderThatItMayNotPreempt) {
     ReservationKey holder;
     const char* says;
   };
-  for (const Case& c : {Case{key(9, 2), "node 2, ownership generation 9"}, Case{key(1, 2, 0x1111), "a key that is not of this cluster"}}) {
+  for (const Case& c : {Case{key(9, 2), "node 2, ownership generation 9"},
+                        Case{key(1, 2, 0x1111), "a key that is not of this cluster"}}) {
     ASSERT_TRUE(other_->register_ignore(c.holder, limit));
     ASSERT_TRUE(other_->reserve(c.holder, type5, limit));
     MonitorProcess m({});
@@ -125,7 +129,8 @@ TEST_F(Disk, ALossIsReportedAndNotRepaired) {
   ASSERT_TRUE(other_->preempt(key(3, 2), key(2, 1), type5, false, limit));
   auto failed = m.wait_state("disk", State::FAILED);
   ASSERT_TRUE(failed);
-  EXPECT_NE(failed->message().find("was lost to node 2, ownership generation 3"), std::string::npos) << failed->message();
+  EXPECT_NE(failed->message().find("was lost to node 2, ownership generation 3"), std::string::npos)
+      << failed->message();
   EXPECT_EQ(other_->read_reservation(limit)->key, key(3, 2));
 }
 
@@ -159,7 +164,8 @@ TEST_F(Disk, NeedsAKeyAndADevice) {
   EXPECT_NE(online(m, {}, {}).message().find("no reservation key"), std::string::npos);
   EXPECT_NE(m.run(Order::OPEN, "x", "physical-disk", {}).message().find("Device"), std::string::npos);
   m.run(Order::OPEN, "y", "physical-disk", {{"Device", "naa.0123456789abcdef"}});
-  auto r = m.run(Order::ONLINE, "y", "", {{"Device", "naa.0123456789abcdef"}}, [](Order& o) { o.set_reservation_key(1); });
+  auto r = m.run(Order::ONLINE, "y", "", {{"Device", "naa.0123456789abcdef"}},
+                 [](Order& o) { o.set_reservation_key(1); });
   EXPECT_NE(r.message().find("no disk with identity naa.0123456789abcdef"), std::string::npos) << r.message();
 }
 

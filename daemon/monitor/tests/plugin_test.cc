@@ -1,4 +1,5 @@
-// Files in a plug-in directory that are no plug-ins, or not the right ones: a clear sentence each, and never a crash.
+// Files in a plug-in directory that are no plug-ins, or not the right ones: a clear sentence each, and never
+// a crash.
 #include <filesystem>
 #include <fstream>
 
@@ -32,7 +33,8 @@ TEST(Plugins, WrongOnesAreRefusedWithTheReason) {
 
 TEST(Plugins, GarbageAndTruncatedFilesAreRefused) {
   std::string directory = TEST_PLUGINS;
-  std::string garbage = "garbage-" + std::to_string(getpid()), truncated = "truncated-" + std::to_string(getpid());
+  std::string garbage = "garbage-" + std::to_string(getpid()),
+              truncated = "truncated-" + std::to_string(getpid());
   std::ofstream(directory + "/" + garbage + ".so") << "this is not a shared object";
   std::string whole = read_text(directory + "/actor.so");
   for (size_t size : {size_t{0}, size_t{64}, whole.size() / 3, whole.size() / 2}) {

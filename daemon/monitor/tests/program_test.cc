@@ -16,10 +16,14 @@ namespace {
 class Program : public ::testing::Test {
  protected:
   // A shell that writes its pid and lives on; `more` runs before.
-  std::string shell(const std::string& more) { return "/bin/sh -c '" + more + " echo $$ >" + dir_.file("pid") + "; while :; do sleep 0.05; done'"; }
+  std::string shell(const std::string& more) {
+    return "/bin/sh -c '" + more + " echo $$ >" + dir_.file("pid") + "; while :; do sleep 0.05; done'";
+  }
   pid_t pid_in(const std::string& name) {
     pid_t pid = 0;
-    eventually([&] { return (pid = atoi(read_text(dir_.file(name)).c_str())) > 0 && !read_text(dir_.file(name)).empty(); });
+    eventually([&] {
+      return (pid = atoi(read_text(dir_.file(name)).c_str())) > 0 && !read_text(dir_.file(name)).empty();
+    });
     return pid;
   }
   static bool alive(pid_t pid) {
@@ -31,7 +35,8 @@ class Program : public ::testing::Test {
 
 TEST_F(Program, RunsAndEnds) {
   MonitorProcess m({});
-  auto online = m.bring_up("p", "generic-program", {{"CommandLine", shell("")}, {"CurrentDirectory", dir_.path()}});
+  auto online =
+      m.bring_up("p", "generic-program", {{"CommandLine", shell("")}, {"CurrentDirectory", dir_.path()}});
   pid_t pid = pid_in("pid");
   EXPECT_EQ(online.published(0).value(), std::to_string(pid));
   auto info = read_process(pid);
@@ -46,10 +51,13 @@ TEST_F(Program, RunsAndEnds) {
 TEST_F(Program, GetsItsEnvironmentAndItsOutputIsLogged) {
   MonitorProcess m({});
   m.bring_up("p", "generic-program",
-             {{"CommandLine", "/bin/sh -c 'echo hello $WHO; echo trouble >&2; exec sleep 1000'"}, {"Environment", "WHO=world"}});
+             {{"CommandLine", "/bin/sh -c 'echo hello $WHO; echo trouble >&2; exec sleep 1000'"},
+              {"Environment", "WHO=world"}});
   EXPECT_TRUE(m.pump_until(
       [&] {
-        auto has = [&](const char* line) { return std::find(m.log().begin(), m.log().end(), line) != m.log().end(); };
+        auto has = [&](const char* line) {
+          return std::find(m.log().begin(), m.log().end(), line) != m.log().end();
+        };
         return has("p: hello world") && has("p: trouble");
       },
       5000));
@@ -74,11 +82,15 @@ TEST_F(Program, WhatCannotStartSaysWhy) {
     auto opened = m.run(Order::OPEN, "p", "generic-program", p);
     return opened.error() != 0 ? opened.message() : m.run(Order::ONLINE, "p", "", p).message();
   };
-  EXPECT_NE(message({{"CommandLine", "/nosuch/program x"}}).find("cannot execute /nosuch/program"), std::string::npos);
-  EXPECT_NE(message({{"CommandLine", "/bin/true"}, {"CurrentDirectory", "/nosuch"}}).find("/nosuch"), std::string::npos);
-  EXPECT_NE(message({{"CommandLine", "/bin/true"}, {"User", "nosuchuser"}}).find("nosuchuser"), std::string::npos);
+  EXPECT_NE(message({{"CommandLine", "/nosuch/program x"}}).find("cannot execute /nosuch/program"),
+            std::string::npos);
+  EXPECT_NE(message({{"CommandLine", "/bin/true"}, {"CurrentDirectory", "/nosuch"}}).find("/nosuch"),
+            std::string::npos);
+  EXPECT_NE(message({{"CommandLine", "/bin/true"}, {"User", "nosuchuser"}}).find("nosuchuser"),
+            std::string::npos);
   EXPECT_NE(message({}).find("CommandLine"), std::string::npos);
-  EXPECT_NE(message({{"CommandLine", "/bin/true"}, {"StopTimeout", "soon"}}).find("StopTimeout"), std::string::npos);
+  EXPECT_NE(message({{"CommandLine", "/bin/true"}, {"StopTimeout", "soon"}}).find("StopTimeout"),
+            std::string::npos);
 }
 
 TEST_F(Program, AStubbornOneIsKilledAfterStopTimeout) {
@@ -96,7 +108,8 @@ TEST_F(Program, DescendantsEndWithIt) {
   MonitorProcess m({});
   // One in the group, and one that made a session of its own.
   m.bring_up("p", "generic-program",
-             {{"CommandLine", shell("(echo $(exec sh -c \"echo \\$PPID\") >" + dir_.file("child") + "; exec sleep 1000) & setsid sh -c \"echo \\$\\$ >" +
+             {{"CommandLine", shell("(echo $(exec sh -c \"echo \\$PPID\") >" + dir_.file("child") +
+                                    "; exec sleep 1000) & setsid sh -c \"echo \\$\\$ >" +
                                     dir_.file("daemon") + "; exec sleep 1000\" &")}});
   pid_t leader = pid_in("pid"), child = pid_in("child"), daemon = pid_in("daemon");
   ASSERT_TRUE(alive(daemon));
@@ -134,15 +147,20 @@ TEST_F(Program, ControlGroupFreezesDescendantsToo) {
   for (const char* candidate : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"})
     if (access((std::string(candidate) + "/cgroup.procs").c_str(), W_OK) == 0) parent = candidate;
   parent += "/holdfast-test-" + std::to_string(getpid());
-  if (geteuid() != 0 || mkdir(parent.c_str(), 0755) != 0) GTEST_SKIP() << "no control groups of version 2 here";
+  if (geteuid() != 0 || mkdir(parent.c_str(), 0755) != 0)
+    GTEST_SKIP() << "no control groups of version 2 here";
   {
     MonitorProcess m({.grant = false});
     m.grant_for(Duration::milliseconds(700));
     m.bring_up("p", "generic-program",
-               {{"CommandLine", shell("setsid sh -c \"echo \\$\\$ >" + dir_.file("daemon") + "; exec sleep 1000\" &")}, {"ControlGroup", parent}});
+               {{"CommandLine",
+                 shell("setsid sh -c \"echo \\$\\$ >" + dir_.file("daemon") + "; exec sleep 1000\" &")},
+                {"ControlGroup", parent}});
     pid_t daemon = pid_in("daemon");
     ASSERT_TRUE(m.wait_report([](const Report& r) { return r.held(); }));
-    EXPECT_TRUE(eventually([&] { return read_text(parent + "/holdfast-p/cgroup.events").find("frozen 1") != std::string::npos; }));
+    EXPECT_TRUE(eventually([&] {
+      return read_text(parent + "/holdfast-p/cgroup.events").find("frozen 1") != std::string::npos;
+    }));
     EXPECT_EQ(m.run(Order::TERMINATE, "p").state(), State::OFFLINE);
     EXPECT_FALSE(alive(daemon));
     EXPECT_NE(access((parent + "/holdfast-p").c_str(), F_OK), 0) << "removed";
@@ -164,7 +182,9 @@ TEST_F(Program, TheSweepFindsWhatAKilledMonitorLeft) {
   pid_t pid, daemon;
   {
     MonitorProcess m({.state_dir = state.path()});
-    m.bring_up("p", "generic-program", {{"CommandLine", shell("setsid sh -c \"echo \\$\\$ >" + dir_.file("daemon") + "; exec sleep 1000\" &")}});
+    m.bring_up("p", "generic-program",
+               {{"CommandLine",
+                 shell("setsid sh -c \"echo \\$\\$ >" + dir_.file("daemon") + "; exec sleep 1000\" &")}});
     pid = pid_in("pid");
     daemon = pid_in("daemon");
     m.signal(SIGKILL);

@@ -21,7 +21,8 @@ std::string Context::text(const char* name, const std::string& otherwise) const 
 Result<std::string> Context::required(const char* name) const {
   std::string value = text(name);
   if (value.empty())
-    return fail(ErrorCode::invalid_argument, "the property " + std::string(name) + " of resource '" + resource() + "' is not set");
+    return fail(ErrorCode::invalid_argument,
+                "the property " + std::string(name) + " of resource '" + resource() + "' is not set");
   return value;
 }
 
@@ -32,12 +33,14 @@ Result<int64_t> Context::number(const char* name, int64_t otherwise, int64_t min
   errno = 0;
   long long n = strtoll(value.c_str(), &end, 10);
   if (*end != 0 || errno != 0 || n < min || n > max)
-    return fail(ErrorCode::invalid_argument, "the property " + std::string(name) + " = '" + value + "' is not a number from " +
-                                                 std::to_string(min) + " to " + std::to_string(max));
+    return fail(ErrorCode::invalid_argument, "the property " + std::string(name) + " = '" + value +
+                                                 "' is not a number from " + std::to_string(min) + " to " +
+                                                 std::to_string(max));
   return n;
 }
 
-Result<Duration> Context::milliseconds(const char* name, int64_t otherwise_ms, int64_t min_ms, int64_t max_ms) const {
+Result<Duration> Context::milliseconds(const char* name, int64_t otherwise_ms, int64_t min_ms,
+                                       int64_t max_ms) const {
   HOLDFAST_TRY(int64_t ms, number(name, otherwise_ms, min_ms, max_ms));
   return Duration::milliseconds(ms);
 }
@@ -49,13 +52,15 @@ Result<bool> Context::boolean(const char* name, bool otherwise) const {
     if (strcasecmp(value.c_str(), yes) == 0) return true;
   for (const char* no : {"0", "false", "no", "off"})
     if (strcasecmp(value.c_str(), no) == 0) return false;
-  return fail(ErrorCode::invalid_argument, "the property " + std::string(name) + " = '" + value + "' is neither 0 nor 1");
+  return fail(ErrorCode::invalid_argument,
+              "the property " + std::string(name) + " = '" + value + "' is neither 0 nor 1");
 }
 
 std::vector<std::string> Context::list(const char* name) const {
   const auto* p = find(name);
   if (p == nullptr) return {};
-  if (p->list_size == 0) return p->value[0] == 0 ? std::vector<std::string>{} : std::vector<std::string>{p->value};
+  if (p->list_size == 0)
+    return p->value[0] == 0 ? std::vector<std::string>{} : std::vector<std::string>{p->value};
   return {p->list, p->list + p->list_size};
 }
 

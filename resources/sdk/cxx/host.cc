@@ -8,7 +8,8 @@ namespace holdfast::sdk {
 
 Status Host::record(const char* kind, const std::string& key, const std::string& detail) const {
   int error = h_->record(h_, kind, key.c_str(), detail.c_str());
-  if (error != 0) return fail(ErrorCode::io, "cannot note " + std::string(kind) + " " + key + " in the sweep file", error);
+  if (error != 0)
+    return fail(ErrorCode::io, "cannot note " + std::string(kind) + " " + key + " in the sweep file", error);
   return {};
 }
 

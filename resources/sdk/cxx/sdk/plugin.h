@@ -1,5 +1,5 @@
-// A resource type as a C++ class: HOLDFAST_PLUGIN builds the C table around it. Exceptions end the process, as
-// everywhere in the project.
+// A resource type as a C++ class: HOLDFAST_PLUGIN builds the C table around it. Exceptions end the process,
+// as everywhere in the project.
 #pragma once
 
 #include <cstring>
@@ -53,7 +53,9 @@ inline int put(holdfast_answer* answer, const Result<Ended>& result) {
   return put(answer, result->text, HOLDFAST_OK);
 }
 
-inline Instance& self(void* instance) { return *static_cast<Instance*>(instance); }
+inline Instance& self(void* instance) {
+  return *static_cast<Instance*>(instance);
+}
 
 template <typename Type>
 holdfast_plugin plugin_table(const char* type, const char* description, uint32_t flags) {
@@ -63,7 +65,8 @@ holdfast_plugin plugin_table(const char* type, const char* description, uint32_t
   t.type = type;
   t.description = description;
   t.flags = flags;
-  t.open = [](const holdfast_host* host, const holdfast_context* context, void** instance, holdfast_answer* answer) {
+  t.open = [](const holdfast_host* host, const holdfast_context* context, void** instance,
+              holdfast_answer* answer) {
     auto made = Type::open(Host(host), Context(context));
     if (!made) return put(answer, Status(tl::unexpected(made.error())));
     *instance = static_cast<Instance*>(made->release());
@@ -77,7 +80,9 @@ holdfast_plugin plugin_table(const char* type, const char* description, uint32_t
   t.terminate = [](void* p, holdfast_answer* answer) { return put(answer, self(p).terminate()); };
   t.looks_alive = [](void* p, holdfast_answer* answer) { return put(answer, self(p).looks_alive()); };
   t.is_alive = [](void* p, holdfast_answer* answer) { return put(answer, self(p).is_alive()); };
-  t.control = [](void* p, const char* verb, holdfast_answer* answer) { return put(answer, self(p).control(verb)); };
+  t.control = [](void* p, const char* verb, holdfast_answer* answer) {
+    return put(answer, self(p).control(verb));
+  };
   t.hold = [](void* p, holdfast_answer* answer) { return put(answer, self(p).hold()); };
   t.release = [](void* p, holdfast_answer* answer) { return put(answer, self(p).release()); };
   return t;
@@ -85,9 +90,9 @@ holdfast_plugin plugin_table(const char* type, const char* description, uint32_t
 
 }  // namespace holdfast::sdk
 
-#define HOLDFAST_PLUGIN(Type, type, description, flags)                      \
-  extern "C" {                                                               \
-  extern const holdfast_plugin holdfast_resource_plugin;                     \
-  const holdfast_plugin holdfast_resource_plugin =                           \
-      ::holdfast::sdk::plugin_table<Type>(type, description, flags);         \
+#define HOLDFAST_PLUGIN(Type, type, description, flags)              \
+  extern "C" {                                                       \
+  extern const holdfast_plugin holdfast_resource_plugin;             \
+  const holdfast_plugin holdfast_resource_plugin =                   \
+      ::holdfast::sdk::plugin_table<Type>(type, description, flags); \
   }

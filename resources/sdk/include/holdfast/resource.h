@@ -2,20 +2,22 @@
  *
  * A plug-in is a shared object `<type>.so` in a plug-in directory that exports one data symbol,
  *     const struct holdfast_plugin holdfast_resource_plugin;
- * The monitor reads `abi` and `size` before it calls anything, so that a plug-in of another version is refused with a
- * sentence instead of a crash. A plug-in shares the monitor's process: when it crashes, the monitor dies, the service
- * notices, and everything the monitor had online is ended. Put risky work into a child process.
+ * The monitor reads `abi` and `size` before it calls anything, so that a plug-in of another version is
+ * refused with a sentence instead of a crash. A plug-in shares the monitor's process: when it crashes, the
+ * monitor dies, the service notices, and everything the monitor had online is ended. Put risky work into a
+ * child process.
  *
- * Threads. For one instance at most one of open, online, offline, looks_alive, is_alive, control and close runs at a
- * time. `terminate`, `hold` and `release` come from another thread and may run beside any of them (but not beside each
- * other): lock what they share. Different instances are called in parallel.
+ * Threads. For one instance at most one of open, online, offline, looks_alive, is_alive, control and close
+ * runs at a time. `terminate`, `hold` and `release` come from another thread and may run beside any of them
+ * (but not beside each other): lock what they share. Different instances are called in parallel.
  *
- * Time. Calls may block: each instance has a thread of its own. looks_alive should answer within 5 ms, is_alive within
- * 300 ms, terminate within 1 s. online and offline must report progress (host->progress) more often than PendingTimeout,
- * otherwise the monitor terminates the resource.
+ * Time. Calls may block: each instance has a thread of its own. looks_alive should answer within 5 ms,
+ * is_alive within 300 ms, terminate within 1 s. online and offline must report progress (host->progress) more
+ * often than PendingTimeout, otherwise the monitor terminates the resource.
  *
- * Results. Every entry point returns HOLDFAST_OK, HOLDFAST_PENDING (online and offline only) or an error code, and
- * writes a sentence for people into answer->text: what failed, on which object, why, what to do next.
+ * Results. Every entry point returns HOLDFAST_OK, HOLDFAST_PENDING (online and offline only) or an error
+ * code, and writes a sentence for people into answer->text: what failed, on which object, why, what to do
+ * next.
  */
 #ifndef HOLDFAST_RESOURCE_H
 #define HOLDFAST_RESOURCE_H
@@ -53,8 +55,9 @@ enum {
 
 /* Properties of a type. */
 enum {
-  /* No reservation guards what this type brings up (addresses, programs): when the node's working lease lapses the
-   * monitor calls `hold`, and `release` when a grant returns. Such a type must have both entry points. */
+  /* No reservation guards what this type brings up (addresses, programs): when the node's working lease
+   * lapses the monitor calls `hold`, and `release` when a grant returns. Such a type must have both entry
+   * points. */
   HOLDFAST_UNGUARDED = 1u << 0
 };
 
@@ -86,19 +89,20 @@ struct holdfast_context {
   size_t parameters_size;
   const struct holdfast_provided* provided;
   size_t provided_size;
-  uint64_t generation;            /* ownership generation of the group; 0 in open */
-  uint64_t reservation_key;       /* our key for this generation; 0 = none */
-  uint64_t victim_key;            /* the previous owner's key; 0 = none */
-  uint64_t deadline_boottime_ns;  /* do nothing irrevocable after this time; 0 = no limit */
+  uint64_t generation;           /* ownership generation of the group; 0 in open */
+  uint64_t reservation_key;      /* our key for this generation; 0 = none */
+  uint64_t victim_key;           /* the previous owner's key; 0 = none */
+  uint64_t deadline_boottime_ns; /* do nothing irrevocable after this time; 0 = no limit */
 };
 
 /* Where an entry point puts what it has to say. Zeroed before each call. */
 struct holdfast_answer {
   char text[HOLDFAST_ANSWER_MAX]; /* NUL-terminated UTF-8 */
-  int dirty;                      /* offline, terminate: ended by force, or something is left; `text` says what */
+  int dirty; /* offline, terminate: ended by force, or something is left; `text` says what */
 };
 
-/* Services of the monitor for one instance. Every function may be called from any thread until `close` returns. */
+/* Services of the monitor for one instance. Every function may be called from any thread until `close`
+ * returns. */
 struct holdfast_host {
   uint32_t size;
   void* opaque; /* the monitor's */
@@ -109,7 +113,8 @@ struct holdfast_host {
   void (*complete)(const struct holdfast_host*, int result, const char* text);
   /* An online resource has failed: the monitor terminates it and reports it as Failed. */
   void (*fail)(const struct holdfast_host*, const char* text);
-  /* A value for dependents and for the database; NULL withdraws it. Cleared when the resource goes offline. */
+  /* A value for dependents and for the database; NULL withdraws it. Cleared when the resource goes offline.
+   */
   void (*publish)(const struct holdfast_host*, const char* name, const char* value);
   /* A line for the journal; priority as in syslog (3 error, 4 warning, 6 information, 7 debug). */
   void (*log)(const struct holdfast_host*, int priority, const char* text);
@@ -117,10 +122,10 @@ struct holdfast_host {
   int64_t (*lease_remaining_ms)(const struct holdfast_host*);
   /* Not 0 when terminate was asked for: the running call should return soon. */
   int (*cancelled)(const struct holdfast_host*);
-  /* Notes what could outlive a killed monitor, *before* it is brought up; `holdfast-monitor --sweep` removes it.
-   * kind "address": key = "INTERFACE ADDRESS/PREFIX". kind "process": key = "PID START_TICKS", detail = environment
-   * entry ("NAME=VALUE") that marks all its processes. kind "cgroup": key = its directory. kind "mount": key = mount
-   * point, detail = "MAJOR:MINOR". kind "device": key = identity, kept for people only.
+  /* Notes what could outlive a killed monitor, *before* it is brought up; `holdfast-monitor --sweep` removes
+   * it. kind "address": key = "INTERFACE ADDRESS/PREFIX". kind "process": key = "PID START_TICKS", detail =
+   * environment entry ("NAME=VALUE") that marks all its processes. kind "cgroup": key = its directory. kind
+   * "mount": key = mount point, detail = "MAJOR:MINOR". kind "device": key = identity, kept for people only.
    * Returns 0, or an errno when the note could not be written: do not go on then. */
   int (*record)(const struct holdfast_host*, const char* kind, const char* key, const char* detail);
   void (*forget)(const struct holdfast_host*, const char* kind, const char* key);
@@ -133,33 +138,34 @@ struct holdfast_plugin {
   const char* description;
   uint32_t flags;
 
-  /* Makes an instance, which is offline: checks the parameters and ends what an earlier life left. `host` stays valid
-   * until close returns. */
+  /* Makes an instance, which is offline: checks the parameters and ends what an earlier life left. `host`
+   * stays valid until close returns. */
   int (*open)(const struct holdfast_host* host, const struct holdfast_context*, void** instance,
               struct holdfast_answer*);
   /* Frees the instance, which is offline. */
   void (*close)(void* instance);
 
-  /* Brings it up with the parameters of this context. *event_fd may be set to a descriptor that becomes readable when
-   * the resource fails (a pidfd, an eventfd); looks_alive is not polled then. It stays the plug-in's, and open until
-   * offline or terminate is called. */
+  /* Brings it up with the parameters of this context. *event_fd may be set to a descriptor that becomes
+   * readable when the resource fails (a pidfd, an eventfd); looks_alive is not polled then. It stays the
+   * plug-in's, and open until offline or terminate is called. */
   int (*online)(void* instance, const struct holdfast_context*, int* event_fd, struct holdfast_answer*);
   /* Orderly end. */
   int (*offline)(void* instance, struct holdfast_answer*);
-  /* End at once, whatever state it is in; must succeed. Not HOLDFAST_OK = something is left, answer->text says what.
-   * May be called twice and on a resource that never came online. */
+  /* End at once, whatever state it is in; must succeed. Not HOLDFAST_OK = something is left, answer->text
+   * says what. May be called twice and on a resource that never came online. */
   int (*terminate)(void* instance, struct holdfast_answer*);
 
-  /* Cheap and thorough check of an online resource; anything but HOLDFAST_OK = failed. After the event descriptor
-   * fired is_alive is called once for its sentence. */
+  /* Cheap and thorough check of an online resource; anything but HOLDFAST_OK = failed. After the event
+   * descriptor fired is_alive is called once for its sentence. */
   int (*looks_alive)(void* instance, struct holdfast_answer*);
   int (*is_alive)(void* instance, struct holdfast_answer*);
 
   /* Optional (NULL): private verbs; the answer is text. */
   int (*control)(void* instance, const char* verb, struct holdfast_answer*);
 
-  /* Optional, needed with HOLDFAST_UNGUARDED. hold: withhold without ending (remove the address, freeze the program).
-   * release: undo. hold may come while online runs: then nothing may become active before release. */
+  /* Optional, needed with HOLDFAST_UNGUARDED. hold: withhold without ending (remove the address, freeze the
+   * program). release: undo. hold may come while online runs: then nothing may become active before release.
+   */
   int (*hold)(void* instance, struct holdfast_answer*);
   int (*release)(void* instance, struct holdfast_answer*);
 };
