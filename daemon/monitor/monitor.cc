@@ -171,28 +171,33 @@ void Monitor::grant(const Grant& grant, Instant now) {
   lapsed_ = false;
 }
 
+void Monitor::refuse(const Order& order, uint32_t error, const std::string& why) {
+  FromMonitor out;
+  auto* report = out.mutable_report();
+  report->set_resource(order.resource());
+  report->set_order(order.order());
+  report->set_state(State::OFFLINE);
+  report->set_error(error);
+  report->set_message(why);
+  report->set_generation(order.generation());
+  send(out);
+}
+
 void Monitor::order(const Order& order, Instant now) {
-  auto refuse = [&](uint32_t error, const std::string& why) {
-    FromMonitor out;
-    auto* report = out.mutable_report();
-    report->set_resource(order.resource());
-    report->set_order(order.order());
-    report->set_state(State::OFFLINE);
-    report->set_error(error);
-    report->set_message(why);
-    report->set_generation(order.generation());
-    send(out);
-  };
-  if (ending_) return refuse(static_cast<uint32_t>(ErrorCode::cancelled), "The monitor is ending.");
+  if (ending_) return refuse(order, static_cast<uint32_t>(ErrorCode::cancelled), "The monitor is ending.");
+  if (auto it = loading_.find(order.resource()); it != loading_.end()) return it->second.push_back(order);
   auto it = resources_.find(order.resource());
   if (order.action() == Order::OPEN) {
     if (it != resources_.end() && it->second->type() != order.type())
-      return refuse(static_cast<uint32_t>(ErrorCode::already_exists),
+      return refuse(order, static_cast<uint32_t>(ErrorCode::already_exists),
                     "The resource is open with type '" + it->second->type() + "': close it first.");
     if (it == resources_.end()) {
-      auto plugin = plugins_->find(order.type());
-      if (!plugin) return refuse(static_cast<uint32_t>(plugin.error().code), plugin.error().text());
-      auto fresh = std::make_shared<Resource>(*around_, order.resource(), order.type(), **plugin);
+      const Plugin* plugin = plugins_->loaded(order.type());
+      if (plugin == nullptr) {
+        loading_[order.resource()] = {order};
+        return load(order.resource(), order.type());
+      }
+      auto fresh = std::make_shared<Resource>(*around_, order.resource(), order.type(), *plugin);
       it = resources_.emplace(order.resource(), std::move(fresh)).first;
     }
   }
@@ -200,10 +205,29 @@ void Monitor::order(const Order& order, Instant now) {
     // What is not open is offline: orders that end it are done.
     bool ends = order.action() == Order::OFFLINE || order.action() == Order::TERMINATE ||
                 order.action() == Order::CLOSE;
-    return refuse(ends ? 0 : static_cast<uint32_t>(ErrorCode::not_found),
+    return refuse(order, ends ? 0 : static_cast<uint32_t>(ErrorCode::not_found),
                   "The resource is not open in this monitor.");
   }
   it->second->order(order, now);
+}
+
+void Monitor::load(const std::string& resource, const std::string& type) {
+  if (!loader_) loader_ = std::make_unique<Lane>("loader", false);
+  loader_->post([this, resource, type] {
+    auto plugin = plugins_->find(type);
+    inbox_.post([this, resource, plugin] {
+      std::vector<Order> orders = std::move(loading_[resource]);
+      loading_.erase(resource);
+      for (const auto& o : orders) {
+        // Only the OPEN that asked for it is answered with the error; the others find no open resource.
+        if (!plugin && o.action() == Order::OPEN) {
+          refuse(o, static_cast<uint32_t>(plugin.error().code), plugin.error().text());
+        } else {
+          order(o, boottime_now());
+        }
+      }
+    });
+  });
 }
 
 void Monitor::check_time(Instant now) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "monitor/frames.h"
 #include "monitor/resource.h"
@@ -38,6 +39,8 @@ class Monitor {
   void hello(const Hello& hello, Instant now);
   void grant(const Grant& grant, Instant now);
   void order(const Order& order, Instant now);
+  void load(const std::string& resource, const std::string& type);
+  void refuse(const Order& order, uint32_t error, const std::string& why);
   void check_time(Instant now);
   void begin_ending(Exit status, const std::string& why, Instant now);
   void pump_ending(Instant now);
@@ -58,6 +61,9 @@ class Monitor {
   std::unique_ptr<PluginTable> plugins_;
   std::unique_ptr<Surroundings> around_;
   std::map<std::string, std::shared_ptr<Resource>> resources_;
+  // Orders of resources whose plug-in is being loaded: a plug-in that hangs then must not stop this loop.
+  std::map<std::string, std::vector<Order>> loading_;
+  std::unique_ptr<Lane> loader_;
 
   bool connected_ = true;
   bool lapsed_ = true;  // no lease yet: nothing to hold

@@ -56,8 +56,14 @@ int probe_main(const std::string& path) {
   _exit(plugin ? 0 : plugin.error().code == ErrorCode::version ? 3 : 2);
 }
 
+const Plugin* PluginTable::loaded(const std::string& type) const {
+  std::lock_guard lock(mutex_);
+  auto it = loaded_.find(type);
+  return it == loaded_.end() ? nullptr : &it->second;
+}
+
 Result<const Plugin*> PluginTable::find(const std::string& type) {
-  if (auto it = loaded_.find(type); it != loaded_.end()) return &it->second;
+  if (const Plugin* known = loaded(type)) return known;
   std::string looked;
   for (const auto& directory : directories_) {
     std::string path = directory + "/" + type + ".so";
@@ -77,6 +83,7 @@ Result<const Plugin*> PluginTable::find(const std::string& type) {
     if (plugin.table->type != type)
       return fail(ErrorCode::corrupt,
                   "the plug-in " + path + " is of type '" + plugin.table->type + "', not '" + type + "'");
+    std::lock_guard lock(mutex_);
     return &loaded_.emplace(type, plugin).first->second;
   }
   return fail(ErrorCode::not_found, "there is no plug-in for resource type '" + type + "' in " +

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,14 +28,17 @@ int probe_main(const std::string& path);
 class PluginTable {
  public:
   explicit PluginTable(std::vector<std::string> directories) : directories_(std::move(directories)) {}
-  // The plug-in for a type, loaded when first asked for. Errors: not_found (no file in any directory),
-  // version, corrupt (not a plug-in; the sentence says why).
+  // The plug-in if it is loaded already. Any thread.
+  const Plugin* loaded(const std::string& type) const;
+  // The plug-in for a type, loaded when first asked for; may take seconds. Errors: not_found (no file in any
+  // directory), version, corrupt (not a plug-in; the sentence says why).
   Result<const Plugin*> find(const std::string& type);
   // Types by file name; whether one loads shows when it is used.
   std::vector<std::string> types() const;
 
  private:
   std::vector<std::string> directories_;
+  mutable std::mutex mutex_;  // guards loaded_; its elements never change or move
   std::map<std::string, Plugin> loaded_;
 };
 

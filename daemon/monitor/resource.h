@@ -39,6 +39,10 @@ struct Surroundings {
   std::function<void(int priority, const std::string& resource, const std::string& text)> log;
 };
 
+constexpr uint32_t code_of(ErrorCode code) {
+  return static_cast<uint32_t>(code);
+}
+
 class Resource : public std::enable_shared_from_this<Resource> {
  public:
   Resource(Surroundings& around, std::string name, std::string type, const Plugin& plugin);

@@ -75,7 +75,7 @@ Status sweep_processes(const LedgerEntry& entry) {
 }
 
 Status sweep_cgroup(const LedgerEntry& entry) {
-  for (const char* file : {"/cgroup.freeze", "/cgroup.kill"}) {
+  for (const char* file : {"/cgroup.kill", "/cgroup.freeze"}) {
     int fd = open((entry.key + file).c_str(), O_WRONLY | O_CLOEXEC);
     if (fd < 0) continue;
     (void)!write(fd, file == std::string("/cgroup.kill") ? "1" : "0", 1);

@@ -141,8 +141,6 @@ class GenericProgram : public sdk::Instance {
     std::lock_guard lock(mutex_);
     held_ = false;
     if (tree_.leader == 0) return sdk::Ended{};
-    if (!tree_.control_group.path().empty())
-      tree_.control_group.freeze(false);  // frozen processes do not die before 5.14
     if (!tree_.kill_and_wait(kill_limit))
       return fail(ErrorCode::busy, "processes of group " + std::to_string(tree_.leader) +
                                        " were killed but do not end (they wait for a device)");

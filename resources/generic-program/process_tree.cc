@@ -108,6 +108,8 @@ bool ProcessTree::kill_and_wait(Duration limit) const {
   if (!control_group.path().empty()) control_group.kill_all();
   for (pid_t pid : all_processes())
     if (has_environment(pid, mark)) kill(pid, SIGKILL);
+  // Only now: what is held must not run again on its way out.
+  if (!control_group.path().empty()) control_group.freeze(false);
   while (true) {
     bool gone = reap() && (control_group.path().empty() || !control_group.populated());
     if (gone || boottime_now() >= until) return gone;

@@ -1,6 +1,7 @@
 /* Plug-ins that are wrong, one way each. */
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "holdfast/resource.h"
 
@@ -24,6 +25,11 @@ static int any(void* i, struct holdfast_answer* a) {
 #ifdef BAD_CRASH
 __attribute__((constructor)) static void crash(void) {
   raise(SIGSEGV);
+}
+#endif
+#ifdef BAD_HANG
+__attribute__((constructor)) static void hang(void) {
+  while (1) pause();
 }
 #endif
 #ifdef BAD_SYMBOL

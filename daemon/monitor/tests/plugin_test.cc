@@ -31,6 +31,20 @@ TEST(Plugins, WrongOnesAreRefusedWithTheReason) {
   EXPECT_EQ(m.bring_up("good", "actor", {}).state(), State::ONLINE);
 }
 
+TEST(Plugins, OneThatHangsWhenLoadedStopsNobody) {
+  MonitorProcess m({.grant = false});
+  m.grant_for(Duration::milliseconds(1500));
+  m.bring_up("address", "floating", {});
+  uint64_t open = m.order(Order::OPEN, "bad", "hangs");
+  uint64_t online = m.order(Order::ONLINE, "bad", "hangs");
+  auto held = m.wait_report([](const Report& r) { return r.held(); });
+  ASSERT_TRUE(held) << "the lease is watched meanwhile";
+  auto refused = m.result_of(open);
+  ASSERT_TRUE(refused);
+  EXPECT_NE(refused->message().find("cannot be tried"), std::string::npos) << refused->message();
+  EXPECT_EQ(m.result_of(online)->error(), static_cast<uint32_t>(ErrorCode::not_found));
+}
+
 TEST(Plugins, GarbageAndTruncatedFilesAreRefused) {
   std::string directory = TEST_PLUGINS;
   std::string garbage = "garbage-" + std::to_string(getpid()),
