@@ -135,8 +135,10 @@ void Membership::heartbeat_as_member(NodeId from, const wire::Heartbeat& hb, Ins
       if (phase_ == Phase::member)
         enter_regroup(RegroupCause::incarnation_changed, "node " + std::to_string(from.value) + " restarted", now);
     } else if (peer.going && hb.epoch() == view_.epoch.value) {
-      if (phase_ == Phase::member) enter_regroup(RegroupCause::node_going, "node " + std::to_string(from.value) + " leaves", now);
-      regroup_->given_up.add(from);
+      if (phase_ == Phase::member)
+        enter_regroup(RegroupCause::node_going, "node " + std::to_string(from.value) + " leaves", now);
+      else
+        regroup_->given_up.add(from);
     } else if (hb.phase() == wire::Heartbeat::REGROUP && hb.regroup_base() == view_.epoch.value && phase_ == Phase::member) {
       enter_regroup(RegroupCause::told_by_peer,
                     "node " + std::to_string(from.value) + " regroups: " +
@@ -308,9 +310,7 @@ void Membership::consider_join(Instant now) {
   if (joiners.empty()) return;
   std::string who;
   for (const auto& [id, incarnation] : joiners) who += (who.empty() ? "" : ", ") + std::to_string(id.value);
-  enter_regroup(RegroupCause::join, "node " + who + " joins", now);
-  regroup_->joiners = std::move(joiners);
-  broadcast(now);
+  enter_regroup(RegroupCause::join, "node " + who + " joins", now, [&](Regroup& r) { r.joiners = joiners; });
 }
 
 void Membership::tick_member(Instant now) {
@@ -391,15 +391,14 @@ Instant Membership::next_deadline() const {
 
 void Membership::accuse(NodeSet suspects, Instant now) {
   if (phase_ != Phase::member || suspects.empty()) return;
-  enter_regroup(RegroupCause::update_timeout, "node " + holdfast::to_string(suspects) + " did not acknowledge an update in time", now);
-  regroup_->given_up = regroup_->given_up | suspects;
-  regroup_->accused = regroup_->accused | suspects;
+  enter_regroup(RegroupCause::update_timeout, "node " + holdfast::to_string(suspects) + " did not acknowledge an update in time", now,
+                [&](Regroup& r) { r.given_up = r.accused = suspects; });
 }
 
 void Membership::move_quorum(NodeId to, Instant now) {
   if (phase_ != Phase::member || view_.owner == to || !view_.set().contains(to)) return;
-  enter_regroup(RegroupCause::quorum_move, "the quorum moves to node " + std::to_string(to.value), now);
-  regroup_->wanted_owner = to;
+  enter_regroup(RegroupCause::quorum_move, "the quorum moves to node " + std::to_string(to.value), now,
+                [&](Regroup& r) { r.wanted_owner = to; });
 }
 
 void Membership::must_leave(const std::string& reason, Instant now) {

@@ -172,7 +172,9 @@ class Membership {
   bool heard_recently(NodeId id, Instant now) const;
 
   // regroup.cc
-  void enter_regroup(RegroupCause cause, const std::string& detail, Instant now);
+  // `prepare` completes the new regroup before its first tick (a node that is alone decides within it).
+  void enter_regroup(RegroupCause cause, const std::string& detail, Instant now,
+                     const std::function<void(Regroup&)>& prepare = {});
   void enter_as_guest(const wire::Heartbeat& heartbeat, Instant now);
   void heartbeat_in_regroup(NodeId from, const wire::Heartbeat& heartbeat, Instant now);
   void tick_regroup(Instant now);

@@ -11,7 +11,8 @@ namespace {
 constexpr Duration joiner_patience = Duration::milliseconds(200);
 }  // namespace
 
-void Membership::enter_regroup(RegroupCause cause, const std::string& detail, Instant now) {
+void Membership::enter_regroup(RegroupCause cause, const std::string& detail, Instant now,
+                               const std::function<void(Regroup&)>& prepare) {
   regroup_.emplace();
   regroup_->base = view_.epoch.value;
   regroup_->begun = now;
@@ -28,7 +29,9 @@ void Membership::enter_regroup(RegroupCause cause, const std::string& detail, In
   events_.on_regroup_begun(cause, detail);
   for (const auto& [id, peer] : peers_)
     if (view_.contains(id, peer.incarnation) && peer.going) regroup_->given_up.add(id);
+  if (prepare) prepare(*regroup_);
   next_heartbeat_ = now + timing_.regroup_tick;
+  settle(now);
   broadcast(now);
   tick_regroup(now);  // a node that is alone decides at once
 }
