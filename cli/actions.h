@@ -67,7 +67,7 @@ struct CreateOptions {
   std::vector<std::string> addresses;
   std::string quorum, local_quorum, initiator;
   uint16_t port = default_port;
-  std::string dir = default_config_dir;
+  std::string dir = default_config_dir, state_dir, runtime_dir;
   bool force = false, no_start = false;
 };
 int cluster_create(Context&, const CreateOptions&);
@@ -75,7 +75,7 @@ struct JoinOptions {
   std::string token;
   std::vector<std::string> addresses;
   std::string initiator;
-  std::string dir = default_config_dir;
+  std::string dir = default_config_dir, state_dir, runtime_dir;
   bool no_start = false;
 };
 int cluster_join(Context&, const JoinOptions&);

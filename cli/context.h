@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "config/node_config.h"
-#include "host/quorum_format.h"
+#include "adapters/quorum_disk/quorum_format.h"
 #include "pki/enroll_client.h"
 
 namespace holdfast::cli {
@@ -40,7 +40,8 @@ struct QuorumContent {
   bool orderly = false;     // the last view ended on purpose
   std::string reservation;  // "0x… type Write Exclusive", empty: none
   std::vector<std::string> registered_keys;
-  std::string device;  // vendor, product, size
+  std::string device;           // vendor, product, size
+  std::string superblock_text;  // for reports
 };
 
 struct Environment {

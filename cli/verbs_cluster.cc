@@ -23,6 +23,8 @@ void add_cluster_verbs(CLI::App* root, Registry& r) {
   v->add_option("--initiator", create->initiator, "iSCSI initiator name of this node; default made from the ids");
   v->add_option("--port", create->port, "UDP and TCP port")->capture_default_str();
   v->add_option("--dir", create->dir, "where the configuration goes")->capture_default_str();
+  v->add_option("--state-dir", create->state_dir, "local replica; default /var/lib/holdfast");
+  v->add_option("--runtime-dir", create->runtime_dir, "socket and locks; default /run/holdfast");
   v->add_flag("--force", create->force, "overwrite what is on the quorum device");
   v->add_flag("--no-start", create->no_start, "do not enable and start the service");
 
@@ -36,6 +38,8 @@ void add_cluster_verbs(CLI::App* root, Registry& r) {
       ->take_all()->expected(1);
   v->add_option("--initiator", join->initiator, "iSCSI initiator name of this node");
   v->add_option("--dir", join->dir, "where the configuration goes")->capture_default_str();
+  v->add_option("--state-dir", join->state_dir, "local replica; default /var/lib/holdfast");
+  v->add_option("--runtime-dir", join->runtime_dir, "socket and locks; default /run/holdfast");
   v->add_flag("--no-start", join->no_start, "do not enable and start the service");
 
   v = r.verb(cluster, "status", "how the cluster is: quorum, nodes, groups, resources, warnings",
