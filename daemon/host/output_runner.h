@@ -1,5 +1,5 @@
-// OutputRunner: executes the lanes of an Output in their one order. The simulator and the service use the same runner;
-// what a lane does is behind OutputPorts.
+// OutputRunner: executes the lanes of an Output in their one order. The simulator and the service use the
+// same runner; what a lane does is behind OutputPorts.
 #pragma once
 
 #include "core/cluster/output.h"

@@ -39,7 +39,9 @@ Instant boot_now() {
 Result<Credentials> load_credentials(const std::string& dir) {
   Credentials c;
   const char* hint = "'holdfast cluster create' or 'holdfast cluster join' makes it";
-  for (auto [file, to] : {std::pair{"/authority.pem", &c.authority_pem}, {"/node.pem", &c.certificate_pem}, {"/node.key", &c.private_key_pem}}) {
+  for (auto [file, to] : {std::pair{"/authority.pem", &c.authority_pem},
+                          {"/node.pem", &c.certificate_pem},
+                          {"/node.key", &c.private_key_pem}}) {
     auto text = read_file(dir + file);
     if (!text) return fail(text.error().code, text.error().message, text.error().os_errno, hint);
     *to = std::move(*text);
@@ -48,8 +50,15 @@ Result<Credentials> load_credentials(const std::string& dir) {
   return c;
 }
 
-Life::Life(asio::io_context& io, const NodeConfig& config, const Credentials& credentials, std::function<void(Ended)> ended)
-    : io_(io), config_(config), credentials_(credentials), ended_(std::move(ended)), timer_(io), load_timer_(io), end_timer_(io) {
+Life::Life(asio::io_context& io, const NodeConfig& config, const Credentials& credentials,
+           std::function<void(Ended)> ended)
+    : io_(io),
+      config_(config),
+      credentials_(credentials),
+      ended_(std::move(ended)),
+      timer_(io),
+      load_timer_(io),
+      end_timer_(io) {
   incarnation_ = Incarnation{pki::random_u64() | 1};
   core::CoreConfig c;
   c.cluster_id = config_.cluster_id;
@@ -61,7 +70,8 @@ Life::Life(asio::io_context& io, const NodeConfig& config, const Credentials& cr
   for (const auto& network : config_.networks) c.networks.emplace_back(network.name, network.address);
   c.quorum_kind = config_.quorum.kind;
   c.quorum_device = config_.quorum.device;
-  if (auto secret = c.quorum_device.find('@'); secret != std::string::npos && c.quorum_device.rfind("iscsi://", 0) == 0)
+  if (auto secret = c.quorum_device.find('@');
+      secret != std::string::npos && c.quorum_device.rfind("iscsi://", 0) == 0)
     c.quorum_device = "iscsi://" + c.quorum_device.substr(secret + 1);  // CHAP secrets stay in the file
   core_ = std::make_unique<core::Core>(std::move(c));
 }
@@ -101,22 +111,25 @@ Status Life::start() {
   if (!credentials_.authority_key_pem.empty())
     transport_->set_enrollment_async([this](const pki::EnrollAsk& ask, EnrollReply reply) {
       if (!core_->updates().ready()) {
-        reply(fail(ErrorCode::not_member, "this node is not in the cluster at present", 0, "try again when it is"));
+        reply(fail(ErrorCode::not_member, "this node is not in the cluster at present", 0,
+                   "try again when it is"));
         return;
       }
-      auto plan = plan_enrollment(ask, core_->tree(), config_, {credentials_.authority_pem, credentials_.authority_key_pem},
+      auto plan = plan_enrollment(ask, core_->tree(), config_,
+                                  {credentials_.authority_pem, credentials_.authority_key_pem},
                                   static_cast<int64_t>(wall_ms() / 1000));
       if (!plan) {
         log(Priority::warning, "enrollment of '" + ask.node_name + "' refused: " + plan.error().text());
         reply(fail(plan.error()));
         return;
       }
-      core_->submit(plan->transaction, "node '" + ask.node_name + "' enrolled", [answer = plan->answer, reply](const Status& ok, Sequence) {
-        if (ok)
-          reply(answer);
-        else
-          reply(fail(ok.error()));
-      });
+      core_->submit(plan->transaction, "node '" + ask.node_name + "' enrolled",
+                    [answer = plan->answer, reply](const Status& ok, Sequence) {
+                      if (ok)
+                        reply(answer);
+                      else
+                        reply(fail(ok.error()));
+                    });
       deliver(core::TimeReached{});
     });
 
@@ -125,7 +138,8 @@ Status Life::start() {
       if (*alive) deliver(core::LunCompleted{result});
     });
   });
-  replica_ = std::make_unique<Replica>(replica_path, [](const std::string& why) { log(Priority::warning, why + ", ignoring"); });
+  replica_ = std::make_unique<Replica>(
+      replica_path, [](const std::string& why) { log(Priority::warning, why + ", ignoring"); });
 
   MonitorLinkConfig m;
   m.program = config_.monitor_program;
@@ -141,17 +155,20 @@ Status Life::start() {
   for (const auto& dir : config_.plugin_dirs) m.hello.add_plugin_dirs(dir);
   monitor_ = std::make_unique<MonitorLink>(
       io_, m,
-      MonitorLink::Handlers{[this] { deliver(core::MonitorStarted{}); }, [this](const std::string& why) { deliver(core::MonitorDied{why}); },
-                            [this](const monitor::FromMonitor& message) { deliver(core::MonitorSaid{message}); },
-                            [](const std::string& text) { log(Priority::warning, text); }});
+      MonitorLink::Handlers{
+          [this] { deliver(core::MonitorStarted{}); },
+          [this](const std::string& why) { deliver(core::MonitorDied{why}); },
+          [this](const monitor::FromMonitor& message) { deliver(core::MonitorSaid{message}); },
+          [](const std::string& text) { log(Priority::warning, text); }});
   monitor_->start();
 
   api_ = std::make_unique<ApiSocket>(
       io_, config_.socket_path(),
-      ApiSocket::Handlers{[this](uint64_t client, api::Request request, bool may_change, std::string who) {
-                            deliver(core::ApiRequested{client, std::move(request), may_change, std::move(who)});
-                          },
-                          [this](uint64_t client) { deliver(core::ApiClosed{client}); }});
+      ApiSocket::Handlers{
+          [this](uint64_t client, api::Request request, bool may_change, std::string who) {
+            deliver(core::ApiRequested{client, std::move(request), may_change, std::move(who)});
+          },
+          [this](uint64_t client) { deliver(core::ApiClosed{client}); }});
   HOLDFAST_CHECK(api_->start());
   deliver(core::Started{});
   sample_load();
@@ -164,8 +181,10 @@ void Life::warn_about_certificate() {
   if (!identity) return;
   int64_t days = (identity->not_after_unix - static_cast<int64_t>(wall_ms() / 1000)) / 86400;
   if (days < 30)
-    log(Priority::warning, "the certificate of this node " + (days < 0 ? std::string("has expired") : "expires in " + std::to_string(days) + " days") +
-                               ": enroll it again with a token of 'holdfast node add'");
+    log(Priority::warning,
+        "the certificate of this node " +
+            (days < 0 ? std::string("has expired") : "expires in " + std::to_string(days) + " days") +
+            ": enroll it again with a token of 'holdfast node add'");
 }
 
 void Life::sample_load() {
@@ -211,7 +230,8 @@ void Life::refresh_peers() {
     for (const auto& network : config_.networks) {
       peer.addresses.emplace_back();
       for (const auto& text : tree.list(key, "Addresses"))
-        if (text.rfind(network.name + "=", 0) == 0) peer.addresses.back() = text.substr(network.name.size() + 1);
+        if (text.rfind(network.name + "=", 0) == 0)
+          peer.addresses.back() = text.substr(network.name.size() + 1);
     }
     peers[peer.id] = std::move(peer);
   }
@@ -224,16 +244,21 @@ void Life::refresh_peers() {
   transport_->set_peers(std::move(list));
 }
 
-void Life::request_stop(const std::string& why) { deliver(core::StopRequested{why}); }
+void Life::request_stop(const std::string& why) {
+  deliver(core::StopRequested{why});
+}
 
 std::string Life::status_line() const {
   const auto& m = core_->membership();
   return std::string(core::to_string(m.phase())) + ": " + m.phase_reason();
 }
 
-bool Life::healthy(Instant now) const { return over_ || now - last_step_ < Duration::seconds(5); }
+bool Life::healthy(Instant now) const {
+  return over_ || now - last_step_ < Duration::seconds(5);
+}
 
-void Life::on_datagram(NodeId from, Incarnation incarnation, int network, const std::string& payload, Instant received_at) {
+void Life::on_datagram(NodeId from, Incarnation incarnation, int network, const std::string& payload,
+                       Instant received_at) {
   deliver(core::DatagramReceived{from, incarnation, network, payload, received_at});
 }
 void Life::on_message(NodeId from, Incarnation incarnation, const std::string& payload) {
@@ -242,22 +267,35 @@ void Life::on_message(NodeId from, Incarnation incarnation, const std::string& p
 void Life::on_peer_connected(NodeId peer, Incarnation incarnation, uint32_t, const std::string& software) {
   deliver(core::PeerConnected{peer, incarnation, software});
 }
-void Life::on_peer_disconnected(NodeId peer, const std::string& why) { deliver(core::PeerDisconnected{peer, why}); }
+void Life::on_peer_disconnected(NodeId peer, const std::string& why) {
+  deliver(core::PeerDisconnected{peer, why});
+}
 void Life::on_peer_refused(const std::string& who, const std::string& why) {
   log(Priority::warning, "connection of " + who + " refused: " + why);
 }
-void Life::on_network_state(int network, bool up) { deliver(core::NetworkChanged{network, up}); }
+void Life::on_network_state(int network, bool up) {
+  deliver(core::NetworkChanged{network, up});
+}
 
-void Life::execute(const core::LunOp& op) { disk_->execute(op); }
-void Life::set_epoch(uint64_t epoch) { transport_->set_epoch(epoch); }
+void Life::execute(const core::LunOp& op) {
+  disk_->execute(op);
+}
+void Life::set_epoch(uint64_t epoch) {
+  transport_->set_epoch(epoch);
+}
 void Life::send_datagram(NodeId to, const std::string& payload) {
-  for (int network = 0; network < static_cast<int>(config_.networks.size()); ++network) transport_->send_datagram(to, network, payload);
+  for (int network = 0; network < static_cast<int>(config_.networks.size()); ++network)
+    transport_->send_datagram(to, network, payload);
 }
 void Life::send_message(NodeId to, uint64_t epoch, const std::string& payload) {
-  // A message that cannot be queued is one to a peer that is gone or far behind: the acknowledgement's deadline removes it.
-  if (!transport_->send_message(to, epoch, payload)) log(Priority::debug, "a message to node " + std::to_string(to.value) + " was not taken");
+  // A message that cannot be queued is one to a peer that is gone or far behind: the acknowledgement's
+  // deadline removes it.
+  if (!transport_->send_message(to, epoch, payload))
+    log(Priority::debug, "a message to node " + std::to_string(to.value) + " was not taken");
 }
-void Life::tell_monitor(const monitor::ToMonitor& message) { monitor_->send(message); }
+void Life::tell_monitor(const monitor::ToMonitor& message) {
+  monitor_->send(message);
+}
 
 void Life::answer(uint64_t client, api::Response response) {
   if (response.has_status()) {
@@ -270,7 +308,9 @@ void Life::answer(uint64_t client, api::Response response) {
   if (api_) api_->send(client, std::move(response));
 }
 
-void Life::publish(const api::Event& event) { log_event(event); }
+void Life::publish(const api::Event& event) {
+  log_event(event);
+}
 
 void Life::write_replica(const core::Output::ReplicaWrite& write) {
   if (!replica_) return;
@@ -298,7 +338,9 @@ void Life::arm(Instant deadline) {
   });
 }
 
-void Life::trace(const std::string& text) { log(Priority::info, text); }
+void Life::trace(const std::string& text) {
+  log(Priority::info, text);
+}
 
 void Life::life_ended(const core::LifeEnded& end) {
   over_ = true;
@@ -314,6 +356,8 @@ void Life::life_ended(const core::LifeEnded& end) {
   });
 }
 
-void Life::finish() { ended_(*verdict_); }
+void Life::finish() {
+  ended_(*verdict_);
+}
 
 }  // namespace holdfast

@@ -1,5 +1,6 @@
-// Life: one life of the service, from a new incarnation until it leaves the cluster. It owns the core and its adapters
-// and wires them: facts in, orders out. A process never resumes what an earlier life held; it begins another Life.
+// Life: one life of the service, from a new incarnation until it leaves the cluster. It owns the core and its
+// adapters and wires them: facts in, orders out. A process never resumes what an earlier life held; it begins
+// another Life.
 #pragma once
 
 #include <deque>
@@ -35,7 +36,8 @@ class Life : private TransportEvents, private OutputPorts {
     std::string reason;
     bool stop = false;
   };
-  Life(asio::io_context& io, const NodeConfig& config, const Credentials& credentials, std::function<void(Ended)> ended);
+  Life(asio::io_context& io, const NodeConfig& config, const Credentials& credentials,
+       std::function<void(Ended)> ended);
   ~Life() override;
 
   // Errors: certificates, addresses or ports that cannot be used.
@@ -54,9 +56,11 @@ class Life : private TransportEvents, private OutputPorts {
   void warn_about_certificate();
 
   // TransportEvents
-  void on_datagram(NodeId from, Incarnation incarnation, int network, const std::string& payload, Instant received_at) override;
+  void on_datagram(NodeId from, Incarnation incarnation, int network, const std::string& payload,
+                   Instant received_at) override;
   void on_message(NodeId from, Incarnation incarnation, const std::string& payload) override;
-  void on_peer_connected(NodeId peer, Incarnation incarnation, uint32_t version, const std::string& software) override;
+  void on_peer_connected(NodeId peer, Incarnation incarnation, uint32_t version,
+                         const std::string& software) override;
   void on_peer_disconnected(NodeId peer, const std::string& why) override;
   void on_peer_refused(const std::string& who, const std::string& why) override;
   void on_network_state(int network, bool carrier_up) override;

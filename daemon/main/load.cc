@@ -9,8 +9,10 @@ LoadSampler::Sample LoadSampler::sample() {
   Sample out;
   if (FILE* f = fopen("/proc/stat", "re")) {
     uint64_t v[8] = {};
-    if (fscanf(f, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &v[0], &v[1], &v[2],
-               &v[3], &v[4], &v[5], &v[6], &v[7]) == 8) {
+    if (fscanf(f,
+               "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+               " %" SCNu64,
+               &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]) == 8) {
       uint64_t total = 0;
       for (uint64_t x : v) total += x;
       uint64_t busy = total - v[3] - v[4];

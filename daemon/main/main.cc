@@ -40,7 +40,8 @@ int main(int argc, char** argv) {
       return 1;
     }
   // A cluster service that is paged out or starved accuses the healthy and is accused itself.
-  if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) log(Priority::warning, std::string("memory cannot be locked: ") + strerror(errno) + ", ignoring");
+  if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+    log(Priority::warning, std::string("memory cannot be locked: ") + strerror(errno) + ", ignoring");
   sched_param parameters{};
   parameters.sched_priority = 20;
   if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &parameters) != 0)

@@ -7,13 +7,15 @@
 
 namespace holdfast {
 
-Service::Service(NodeConfig config) : config_(std::move(config)), signals_(io_, SIGTERM, SIGINT), restart_(io_), watchdog_(io_) {}
+Service::Service(NodeConfig config)
+    : config_(std::move(config)), signals_(io_, SIGTERM, SIGINT), restart_(io_), watchdog_(io_) {}
 
 int Service::run() {
   wait_for_signal();
   if (sd_watchdog_enabled(0, &watchdog_us_) <= 0) watchdog_us_ = 0;
   begin_life();
-  // Type=notify: ready means that the service runs and answers its socket. Membership comes when the others answer.
+  // Type=notify: ready means that the service runs and answers its socket. Membership comes when the others
+  // answer.
   sd_notify(0, "READY=1");
   pet_watchdog();
   io_.run();
@@ -35,7 +37,8 @@ void Service::wait_for_signal() {
 }
 
 void Service::pet_watchdog() {
-  watchdog_.expires_after(std::chrono::milliseconds(watchdog_us_ ? std::min<uint64_t>(watchdog_us_ / 4000, 1000) : 1000));
+  watchdog_.expires_after(
+      std::chrono::milliseconds(watchdog_us_ ? std::min<uint64_t>(watchdog_us_ / 4000, 1000) : 1000));
   watchdog_.async_wait([this](asio::error_code error) {
     if (error) return;
     if (watchdog_us_ && (!life_ || life_->healthy(boot_now()))) sd_notify(0, "WATCHDOG=1");
@@ -56,13 +59,15 @@ void Service::begin_life() {
     io_.stop();
     return;
   }
-  // Nothing of an earlier life may be left when this one is heard by others: they take a new incarnation for a promise.
+  // Nothing of an earlier life may be left when this one is heard by others: they take a new incarnation for
+  // a promise.
   auto swept = MonitorLink::sweep(config_.monitor_program, config_.state_dir);
   Status started = swept;
   if (started) {
     auto credentials = load_credentials(config_.tls_dir);
     if (credentials) {
-      life_ = std::make_unique<Life>(io_, config_, *credentials, [this](Life::Ended end) { life_over(std::move(end)); });
+      life_ = std::make_unique<Life>(io_, config_, *credentials,
+                                     [this](Life::Ended end) { life_over(std::move(end)); });
       started = life_->start();
     } else {
       started = fail(credentials.error());

@@ -18,7 +18,9 @@ tl::unexpected<Error> openssl_failure(const std::string& what) {
   return fail(ErrorCode::internal, what + ": " + openssl_error());
 }
 
-EvpKeyPtr make_key() { return EvpKeyPtr(EVP_EC_gen("P-256")); }
+EvpKeyPtr make_key() {
+  return EvpKeyPtr(EVP_EC_gen("P-256"));
+}
 
 bool add_name(X509_NAME* name, const char* field, const std::string& value) {
   return X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
@@ -135,8 +137,9 @@ Result<std::string> make_csr(const std::string& private_key_pem, const std::stri
   return std::string(data, static_cast<size_t>(size));
 }
 
-Result<std::string> sign_csr(const KeyPair& authority, const std::string& csr_pem, const std::string& node_name,
-                             NodeId node, const std::string& cluster_id, int days) {
+Result<std::string> sign_csr(const KeyPair& authority, const std::string& csr_pem,
+                             const std::string& node_name, NodeId node, const std::string& cluster_id,
+                             int days) {
   X509ReqPtr request = parse_request(csr_pem);
   EVP_PKEY* key = request ? X509_REQ_get0_pubkey(request.get()) : nullptr;
   if (!key) return fail(ErrorCode::invalid_argument, "the certificate request cannot be read");

@@ -1,5 +1,6 @@
-// What a node without a certificate asks for and gets. On the wire: TLS 1.3 with ALPN "holdfast-enroll/1", then one
-// EnrollRequest and one EnrollReply (proto/transport.proto), each after its length as 4 bytes little-endian.
+// What a node without a certificate asks for and gets. On the wire: TLS 1.3 with ALPN "holdfast-enroll/1",
+// then one EnrollRequest and one EnrollReply (proto/transport.proto), each after its length as 4 bytes
+// little-endian.
 #pragma once
 
 #include <string>

@@ -113,7 +113,8 @@ Status Connection::want(int result, const char* what) {
     case SSL_ERROR_SSL:
       return fail(ErrorCode::permission, std::string(what) + " " + address_ + " failed: " + openssl_error());
     default:
-      return fail(ErrorCode::connection_lost, std::string(what) + " " + address_ + " failed: it closed the connection");
+      return fail(ErrorCode::connection_lost,
+                  std::string(what) + " " + address_ + " failed: it closed the connection");
   }
 }
 
@@ -124,7 +125,8 @@ Status Connection::connect_tls() {
   if (!context_ || SSL_CTX_set_min_proto_version(context_.get(), TLS1_3_VERSION) != 1 ||
       SSL_CTX_set_alpn_protos(context_.get(), alpn, sizeof alpn - 1) != 0)
     return fail(ErrorCode::internal, "cannot set TLS up: " + openssl_error());
-  // The authority is known only by its fingerprint, so the chain is judged by check_server() before a byte is sent.
+  // The authority is known only by its fingerprint, so the chain is judged by check_server() before a byte is
+  // sent.
   SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE, nullptr);
   ssl_.reset(SSL_new(context_.get()));
   if (!ssl_ || SSL_set_fd(ssl_.get(), fd_) != 1)
@@ -142,7 +144,8 @@ Status Connection::check_server(const Token& token) {
   std::string authority;
   for (int i = 0; chain && i < sk_X509_num(chain); ++i) {
     X509* certificate = sk_X509_value(chain, i);
-    if (fingerprint_of(certificate) == token.authority_fingerprint) authority = certificate_to_pem(certificate);
+    if (fingerprint_of(certificate) == token.authority_fingerprint)
+      authority = certificate_to_pem(certificate);
   }
   if (authority.empty())
     return fail(ErrorCode::permission, address_ + " does not belong to the cluster of this token", 0,

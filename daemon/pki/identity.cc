@@ -75,7 +75,8 @@ Status check_matches_key(const std::string& certificate_pem, const std::string& 
   EvpKeyPtr key = parse_private_key(private_key_pem);
   bool ok = leaf && key && X509_check_private_key(leaf.get(), key.get()) == 1;
   ERR_clear_error();
-  if (!ok) return fail(ErrorCode::invalid_argument, "the certificate and the private key do not belong together");
+  if (!ok)
+    return fail(ErrorCode::invalid_argument, "the certificate and the private key do not belong together");
   return {};
 }
 

@@ -20,7 +20,9 @@ std::string written(Write write) {
 }
 
 // Without this an encrypted key would make OpenSSL ask on the terminal.
-int no_password(char*, int, int, void*) { return -1; }
+int no_password(char*, int, int, void*) {
+  return -1;
+}
 
 }  // namespace
 

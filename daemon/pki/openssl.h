@@ -1,4 +1,5 @@
-// Owners for OpenSSL objects and PEM conversions, for pki and the transport. Never include it from a public header.
+// Owners for OpenSSL objects and PEM conversions, for pki and the transport. Never include it from a public
+// header.
 #pragma once
 
 #include <openssl/evp.h>

@@ -1,9 +1,10 @@
 // Certificates and join tokens of a cluster.
 //
-// One authority per cluster (P-256, self-signed) signs one certificate per node: CN = node name, O = cluster id,
-// OU = "node-<id>". A node proves who it is with it in every TLS session (adapters/transport). A join token carries
-// what a new node needs to find the cluster and to recognise it: addresses, the authority's fingerprint, a one-time
-// secret. Nothing here opens a socket, reads a clock of its own beyond validity dates, or writes a file.
+// One authority per cluster (P-256, self-signed) signs one certificate per node: CN = node name, O = cluster
+// id, OU = "node-<id>". A node proves who it is with it in every TLS session (adapters/transport). A join
+// token carries what a new node needs to find the cluster and to recognise it: addresses, the authority's
+// fingerprint, a one-time secret. Nothing here opens a socket, reads a clock of its own beyond validity
+// dates, or writes a file.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct NodeIdentity {
   int64_t not_after_unix = 0;
 };
 
-// A self-signed authority, valid from a day ago (clocks differ) for `days`; negative days make an expired one.
+// A self-signed authority, valid from a day ago (clocks differ) for `days`; negative days make an expired
+// one.
 Result<KeyPair> create_authority(const std::string& cluster_name, const std::string& cluster_id, int days);
 
 // Key and certificate of a node in one step; for `cluster create`, where the authority is at hand.
@@ -38,8 +40,9 @@ Result<std::string> make_private_key();
 Result<std::string> make_csr(const std::string& private_key_pem, const std::string& node_name);
 
 // Signs the public key of the request. The names in the certificate are the arguments, never the request's.
-Result<std::string> sign_csr(const KeyPair& authority, const std::string& csr_pem, const std::string& node_name,
-                             NodeId node, const std::string& cluster_id, int days);
+Result<std::string> sign_csr(const KeyPair& authority, const std::string& csr_pem,
+                             const std::string& node_name, NodeId node, const std::string& cluster_id,
+                             int days);
 
 // Error invalid_argument when it is not the certificate of a node.
 Result<NodeIdentity> read_identity(const std::string& certificate_pem);
@@ -64,7 +67,8 @@ struct Token {
   int64_t expires_unix = 0;
 };
 
-// One printable word, "hf1." and base64url with a checksum. Decoding tells a typo from a token of another version.
+// One printable word, "hf1." and base64url with a checksum. Decoding tells a typo from a token of another
+// version.
 std::string encode_token(const Token& token);
 Result<Token> decode_token(std::string_view text);
 

@@ -53,8 +53,13 @@ TEST(Pki, RequestGetsTheNamesOfTheSignerNotItsOwn) {
 }
 
 TEST(Token, SurvivesTheRoundTripAndFindsTypos) {
-  Token token{{"192.0.2.1:7777", "[2001:db8::1]:7777"}, std::string(64, 'a'), "gamma", random_token_secret(),
-              cluster, NodeId{3}, 1'900'000'000};
+  Token token{{"192.0.2.1:7777", "[2001:db8::1]:7777"},
+              std::string(64, 'a'),
+              "gamma",
+              random_token_secret(),
+              cluster,
+              NodeId{3},
+              1'900'000'000};
   std::string text = encode_token(token);
   EXPECT_EQ(text.find_first_of(" \n\t'\"\\$"), std::string::npos);
   auto back = decode_token("  " + text + "\n");

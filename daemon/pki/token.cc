@@ -127,7 +127,8 @@ Result<Token> decode_token(std::string_view text) {
     return fail(ErrorCode::invalid_argument, "this is not a join token: it does not begin with \"hf1.\"", 0,
                 "'holdfast node add' prints one");
   std::string body;
-  if (!from_base64url(text.substr(token_prefix.size()), body)) return typo("it has a character too many or wrong");
+  if (!from_base64url(text.substr(token_prefix.size()), body))
+    return typo("it has a character too many or wrong");
   if (body.size() < 4) return typo("it is too short");
   uint64_t checksum = get_le(as_u8(body) + body.size() - 4, 4);
   body.resize(body.size() - 4);

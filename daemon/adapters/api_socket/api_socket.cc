@@ -55,7 +55,8 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
     std::string user;
   };
 
-  Impl(asio::io_context& io, std::string path, Handlers handlers) : acceptor_(io), path_(std::move(path)), handlers_(std::move(handlers)) {}
+  Impl(asio::io_context& io, std::string path, Handlers handlers)
+      : acceptor_(io), path_(std::move(path)), handlers_(std::move(handlers)) {}
 
   Status start() {
     unlink(path_.c_str());
@@ -65,7 +66,8 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(64, error);
     if (error)
-      return fail(ErrorCode::io, "the API socket " + path_ + " cannot be opened", error.value(), "does its folder exist, and is it writable?");
+      return fail(ErrorCode::io, "the API socket " + path_ + " cannot be opened", error.value(),
+                  "does its folder exist, and is it writable?");
     chmod(path_.c_str(), 0666);  // reading is for everybody; credentials decide about changes
     accept();
     return {};
@@ -137,41 +139,46 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void read(uint64_t id, const std::shared_ptr<Client>& client) {
-    asio::async_read(client->socket, asio::buffer(client->head), [self = shared_from_this(), id, client](asio::error_code error, size_t) {
-      if (self->stopped_) return;
-      size_t size = get_le(client->head, 4);
-      if (error || size > request_bytes_max) {
-        self->close(id);
-        return;
-      }
-      client->body.resize(size);
-      asio::async_read(client->socket, asio::buffer(client->body), [self, id, client](asio::error_code error, size_t) {
-        if (self->stopped_) return;
-        api::Request request;
-        if (error || !request.ParseFromString(client->body)) {
-          self->close(id);
-          return;
-        }
-        std::string who = client->user + " via " + (request.client().empty() ? "the API" : request.client().substr(0, 64));
-        self->handlers_.on_request(id, std::move(request), client->may_change, std::move(who));
-        self->read(id, client);
-      });
-    });
+    asio::async_read(
+        client->socket, asio::buffer(client->head),
+        [self = shared_from_this(), id, client](asio::error_code error, size_t) {
+          if (self->stopped_) return;
+          size_t size = get_le(client->head, 4);
+          if (error || size > request_bytes_max) {
+            self->close(id);
+            return;
+          }
+          client->body.resize(size);
+          asio::async_read(
+              client->socket, asio::buffer(client->body), [self, id, client](asio::error_code error, size_t) {
+                if (self->stopped_) return;
+                api::Request request;
+                if (error || !request.ParseFromString(client->body)) {
+                  self->close(id);
+                  return;
+                }
+                std::string who = client->user + " via " +
+                                  (request.client().empty() ? "the API" : request.client().substr(0, 64));
+                self->handlers_.on_request(id, std::move(request), client->may_change, std::move(who));
+                self->read(id, client);
+              });
+        });
   }
 
   void write(uint64_t id, const std::shared_ptr<Client>& client) {
     client->writing = true;
-    asio::async_write(client->socket, asio::buffer(client->queue.front()), [self = shared_from_this(), id, client](asio::error_code error, size_t) {
-      if (self->stopped_) return;
-      if (error) {
-        self->close(id);
-        return;
-      }
-      client->queued -= client->queue.front().size();
-      client->queue.pop_front();
-      client->writing = false;
-      if (!client->queue.empty()) self->write(id, client);
-    });
+    asio::async_write(client->socket, asio::buffer(client->queue.front()),
+                      [self = shared_from_this(), id, client](asio::error_code error, size_t) {
+                        if (self->stopped_) return;
+                        if (error) {
+                          self->close(id);
+                          return;
+                        }
+                        client->queued -= client->queue.front().size();
+                        client->queue.pop_front();
+                        client->writing = false;
+                        if (!client->queue.empty()) self->write(id, client);
+                      });
   }
 
   asio::local::stream_protocol::acceptor acceptor_;
@@ -184,8 +191,14 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
 
 ApiSocket::ApiSocket(asio::io_context& io, std::string path, Handlers handlers)
     : impl_(std::make_shared<Impl>(io, std::move(path), std::move(handlers))) {}
-ApiSocket::~ApiSocket() { impl_->stop(); }
-Status ApiSocket::start() { return impl_->start(); }
-void ApiSocket::send(uint64_t client, api::Response response) { impl_->send(client, response); }
+ApiSocket::~ApiSocket() {
+  impl_->stop();
+}
+Status ApiSocket::start() {
+  return impl_->start();
+}
+void ApiSocket::send(uint64_t client, api::Response response) {
+  impl_->send(client, response);
+}
 
 }  // namespace holdfast

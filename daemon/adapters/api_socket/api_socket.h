@@ -1,5 +1,6 @@
-// ApiSocket: the local socket of the cluster API. Frames: u32 little-endian length, then an api::Request or Response.
-// Peer credentials decide who may change: root and group holdfast-admin. Everything runs on the caller's io_context.
+// ApiSocket: the local socket of the cluster API. Frames: u32 little-endian length, then an api::Request or
+// Response. Peer credentials decide who may change: root and group holdfast-admin. Everything runs on the
+// caller's io_context.
 #pragma once
 
 #include <functional>
@@ -25,8 +26,8 @@ class ApiSocket {
   ~ApiSocket();
   // Replaces a stale socket file. io: the folder is missing or not writable.
   Status start();
-  // Answers are queued up to 4 MiB a client. Beyond that events are dropped and the next one that fits says how many;
-  // a client that does not even take its answers is closed.
+  // Answers are queued up to 4 MiB a client. Beyond that events are dropped and the next one that fits says
+  // how many; a client that does not even take its answers is closed.
   void send(uint64_t client, api::Response response);
 
  private:

@@ -55,7 +55,9 @@ Result<pid_t> spawn(std::vector<std::string> args, int keep_fd) {
   int error = posix_spawn(&pid, argv[0], &actions, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return fail(ErrorCode::io, "the resource monitor " + args[0] + " cannot be started", error, "is the package complete?");
+  if (error != 0)
+    return fail(ErrorCode::io, "the resource monitor " + args[0] + " cannot be started", error,
+                "is the package complete?");
   return pid;
 }
 
@@ -83,7 +85,8 @@ Status MonitorLink::sweep(const std::string& program, const std::string& state_d
     pid_t done = waitpid(*pid, &status, WNOHANG);
     if (done == *pid) {
       if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-      return fail(ErrorCode::busy, "not everything of an earlier life could be removed", 0, "see the journal of holdfastd");
+      return fail(ErrorCode::busy, "not everything of an earlier life could be removed", 0,
+                  "see the journal of holdfastd");
     }
     sleep_ms(5);
   }
@@ -95,7 +98,12 @@ Status MonitorLink::sweep(const std::string& program, const std::string& state_d
 class MonitorLink::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(asio::io_context& io, MonitorLinkConfig config, Handlers handlers)
-      : io_(io), config_(std::move(config)), handlers_(std::move(handlers)), socket_(io), timer_(io), restart_(io) {}
+      : io_(io),
+        config_(std::move(config)),
+        handlers_(std::move(handlers)),
+        socket_(io),
+        timer_(io),
+        restart_(io) {}
 
   void start() {
     int pair[2];
@@ -146,7 +154,8 @@ class MonitorLink::Impl : public std::enable_shared_from_this<Impl> {
     timer_.expires_after(shutdown_patience);
     timer_.async_wait([self = shared_from_this()](asio::error_code error) {
       if (error || self->closed_) return;
-      self->handlers_.trace("the resource monitor did not end in time: it is killed and what it left is swept");
+      self->handlers_.trace(
+          "the resource monitor did not end in time: it is killed and what it left is swept");
       if (self->pid_ > 0) kill(self->pid_, SIGKILL);
     });
   }
@@ -161,25 +170,28 @@ class MonitorLink::Impl : public std::enable_shared_from_this<Impl> {
 
  private:
   void read(uint64_t life) {
-    asio::async_read(socket_, asio::buffer(head_), [self = shared_from_this(), life](asio::error_code error, size_t) {
-      if (self->closed_ || life != self->life_) return;
-      size_t size = get_le(self->head_, 4);
-      if (error || size > frame_bytes_max) {
-        self->died();
-        return;
-      }
-      self->body_.resize(size);
-      asio::async_read(self->socket_, asio::buffer(self->body_), [self, life](asio::error_code error, size_t) {
-        if (self->closed_ || life != self->life_) return;
-        monitor::FromMonitor m;
-        if (error || !m.ParseFromString(self->body_)) {
-          self->died();
-          return;
-        }
-        self->take(m);
-        if (!self->closed_ && life == self->life_ && !self->ended_) self->read(life);
-      });
-    });
+    asio::async_read(socket_, asio::buffer(head_),
+                     [self = shared_from_this(), life](asio::error_code error, size_t) {
+                       if (self->closed_ || life != self->life_) return;
+                       size_t size = get_le(self->head_, 4);
+                       if (error || size > frame_bytes_max) {
+                         self->died();
+                         return;
+                       }
+                       self->body_.resize(size);
+                       asio::async_read(self->socket_, asio::buffer(self->body_),
+                                        [self, life](asio::error_code error, size_t) {
+                                          if (self->closed_ || life != self->life_) return;
+                                          monitor::FromMonitor m;
+                                          if (error || !m.ParseFromString(self->body_)) {
+                                            self->died();
+                                            return;
+                                          }
+                                          self->take(m);
+                                          if (!self->closed_ && life == self->life_ && !self->ended_)
+                                            self->read(life);
+                                        });
+                     });
   }
 
   void take(const monitor::FromMonitor& m) {
@@ -200,16 +212,18 @@ class MonitorLink::Impl : public std::enable_shared_from_this<Impl> {
 
   void write(uint64_t life) {
     writing_ = true;
-    asio::async_write(socket_, asio::buffer(queue_.front()), [self = shared_from_this(), life](asio::error_code error, size_t) {
-      if (self->closed_ || life != self->life_) return;
-      self->writing_ = false;
-      if (error) return;  // the reader notices the end
-      self->queue_.pop_front();
-      if (!self->queue_.empty()) self->write(life);
-    });
+    asio::async_write(socket_, asio::buffer(queue_.front()),
+                      [self = shared_from_this(), life](asio::error_code error, size_t) {
+                        if (self->closed_ || life != self->life_) return;
+                        self->writing_ = false;
+                        if (error) return;  // the reader notices the end
+                        self->queue_.pop_front();
+                        if (!self->queue_.empty()) self->write(life);
+                      });
   }
 
-  // The socket is gone. The rest (waiting for the process, sweeping) may take a while: not on the core's thread.
+  // The socket is gone. The rest (waiting for the process, sweeping) may take a while: not on the core's
+  // thread.
   void died() {
     if (ended_) return;
     ended_ = true;
@@ -275,9 +289,17 @@ class MonitorLink::Impl : public std::enable_shared_from_this<Impl> {
 
 MonitorLink::MonitorLink(asio::io_context& io, MonitorLinkConfig config, Handlers handlers)
     : impl_(std::make_shared<Impl>(io, std::move(config), std::move(handlers))) {}
-MonitorLink::~MonitorLink() { impl_->close_all(); }
-void MonitorLink::start() { impl_->start(); }
-void MonitorLink::send(const monitor::ToMonitor& message) { impl_->send(message); }
-void MonitorLink::shutdown(std::function<void()> done) { impl_->shutdown(std::move(done)); }
+MonitorLink::~MonitorLink() {
+  impl_->close_all();
+}
+void MonitorLink::start() {
+  impl_->start();
+}
+void MonitorLink::send(const monitor::ToMonitor& message) {
+  impl_->send(message);
+}
+void MonitorLink::shutdown(std::function<void()> done) {
+  impl_->shutdown(std::move(done));
+}
 
 }  // namespace holdfast

@@ -34,7 +34,8 @@ class LocalLun : public scsi::Lun {
                   "a local quorum serves one node only");
     }
     struct stat s;
-    if (fstat(fd_, &s) != 0) return fail(ErrorCode::unreachable, "the size of " + path_ + " cannot be read", errno);
+    if (fstat(fd_, &s) != 0)
+      return fail(ErrorCode::unreachable, "the size of " + path_ + " cannot be read", errno);
     size_ = static_cast<uint64_t>(s.st_size);
     return {};
   }
@@ -134,6 +135,8 @@ class LocalLun : public scsi::Lun {
 
 }  // namespace
 
-std::unique_ptr<scsi::Lun> make_local_lun(const std::string& path) { return std::make_unique<LocalLun>(path); }
+std::unique_ptr<scsi::Lun> make_local_lun(const std::string& path) {
+  return std::make_unique<LocalLun>(path);
+}
 
 }  // namespace holdfast

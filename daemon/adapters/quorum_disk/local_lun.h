@@ -1,5 +1,5 @@
-// A local quorum: a file that plays the quorum LUN for a cluster of one node, as the classic service had it for
-// development. An exclusive lock on the file stands for the reservation; it ends with the process.
+// A local quorum: a file that plays the quorum LUN for a cluster of one node, as the classic service had it
+// for development. An exclusive lock on the file stands for the reservation; it ends with the process.
 #pragma once
 
 #include <memory>

@@ -68,7 +68,8 @@ LunResult execute_op(scsi::Lun& lun, const LunOp& op) {
         take(fail(capabilities.error()));
         break;
       }
-      take(lun.preempt(op.own, op.other, ReservationType::write_exclusive, capabilities->preempt_and_abort, op.deadline));
+      take(lun.preempt(op.own, op.other, ReservationType::write_exclusive, capabilities->preempt_and_abort,
+                       op.deadline));
       break;
     }
     case LunOp::Kind::read_keys: {
@@ -101,7 +102,8 @@ LunResult execute_op(scsi::Lun& lun, const LunOp& op) {
       break;
   }
   // Whatever closed the session, the core must learn that it is closed.
-  if (!r.ok() && op.kind != LunOp::Kind::open && op.kind != LunOp::Kind::close && !lun.is_open() && !r.session_lost())
+  if (!r.ok() && op.kind != LunOp::Kind::open && op.kind != LunOp::Kind::close && !lun.is_open() &&
+      !r.session_lost())
     r.code = ErrorCode::connection_lost;
   return r;
 }
@@ -117,7 +119,8 @@ struct QuorumDisk::State {
   bool stopping = false, stopped = false;
 };
 
-QuorumDisk::QuorumDisk(std::unique_ptr<scsi::Lun> lun, std::function<void(LunResult)> completed) : state_(std::make_shared<State>()) {
+QuorumDisk::QuorumDisk(std::unique_ptr<scsi::Lun> lun, std::function<void(LunResult)> completed)
+    : state_(std::make_shared<State>()) {
   state_->lun = std::move(lun);
   state_->completed = std::move(completed);
   std::thread([state = state_] {

@@ -1,5 +1,5 @@
-// QuorumDisk: executes the core's LunOps on the quorum LUN, one after the other, on a thread of its own (a LUN that
-// hangs must never hold the core). It repeats nothing and reconnects never by itself.
+// QuorumDisk: executes the core's LunOps on the quorum LUN, one after the other, on a thread of its own (a
+// LUN that hangs must never hold the core). It repeats nothing and reconnects never by itself.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,8 @@
 
 namespace holdfast {
 
-// A closed LUN for the quorum device of the configuration: an iSCSI or SAS LUN, or a local file (one node only).
+// A closed LUN for the quorum device of the configuration: an iSCSI or SAS LUN, or a local file (one node
+// only).
 Result<std::unique_ptr<scsi::Lun>> make_quorum_lun(const NodeConfig& config);
 
 class QuorumDisk {

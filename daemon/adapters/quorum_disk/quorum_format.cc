@@ -31,7 +31,8 @@ Status create_local_file(const std::string& path) {
   if (fd < 0) return fail(ErrorCode::io, "the local quorum file " + path + " cannot be created", errno);
   struct stat s;
   Status status;
-  if (fstat(fd, &s) != 0 || (static_cast<uint64_t>(s.st_size) < local_bytes && ftruncate(fd, local_bytes) != 0))
+  if (fstat(fd, &s) != 0 ||
+      (static_cast<uint64_t>(s.st_size) < local_bytes && ftruncate(fd, local_bytes) != 0))
     status = fail(ErrorCode::io, "the local quorum file " + path + " cannot be made 32 MiB long", errno);
   close(fd);
   return status;
@@ -40,10 +41,11 @@ Status create_local_file(const std::string& path) {
 Status refuse_foreign(scsi::Lun& lun, const NodeConfig& config, const std::string& head) {
   auto view = core::decode_superblocks(head);
   if (view.valid)
-    return fail(ErrorCode::foreign,
-                "the quorum device " + config.quorum.device + " holds cluster '" + view.superblock.cluster_name() + "' (" +
-                    view.superblock.cluster_id() + "), epoch " + std::to_string(view.superblock.epoch()),
-                0, "'holdfast cluster destroy --wipe-quorum' on one of its nodes clears it; --force overwrites it");
+    return fail(
+        ErrorCode::foreign,
+        "the quorum device " + config.quorum.device + " holds cluster '" + view.superblock.cluster_name() +
+            "' (" + view.superblock.cluster_id() + "), epoch " + std::to_string(view.superblock.epoch()),
+        0, "'holdfast cluster destroy --wipe-quorum' on one of its nodes clears it; --force overwrites it");
   if (config.quorum.kind == "local") return {};
   if (auto found = scsi::foreign_content(lun))
     return fail(ErrorCode::foreign, "the quorum device " + config.quorum.device + " holds " + *found, 0,
@@ -54,24 +56,30 @@ Status refuse_foreign(scsi::Lun& lun, const NodeConfig& config, const std::strin
 }  // namespace
 
 Status format_quorum(const NodeConfig& config, const FormatOptions& options) {
-  core::InitialCluster initial{options.cluster_id, options.cluster_name, functional_level_max, options.node_name,
-                               options.node_addresses, options.port, options.fingerprint};
+  core::InitialCluster initial{options.cluster_id, options.cluster_name,   functional_level_max,
+                               options.node_name,  options.node_addresses, options.port,
+                               options.fingerprint};
   HOLDFAST_CHECK(core::check_initial_cluster(initial));
   if (config.quorum.kind == "local") HOLDFAST_CHECK(create_local_file(config.quorum.device));
   HOLDFAST_TRY(auto lun, make_quorum_lun(config));
   HOLDFAST_CHECK(lun->open(deadline));
   if (lun->size_bytes() < core::quorum_lun_bytes_min)
-    return fail(ErrorCode::full, "the quorum device " + config.quorum.device + " has " + std::to_string(lun->size_bytes() >> 20) + " MiB", 0,
-                "a quorum LUN needs at least 32 MiB");
+    return fail(ErrorCode::full,
+                "the quorum device " + config.quorum.device + " has " +
+                    std::to_string(lun->size_bytes() >> 20) + " MiB",
+                0, "a quorum LUN needs at least 32 MiB");
   HOLDFAST_TRY(auto head, read_head(*lun));
   if (!options.force) HOLDFAST_CHECK(refuse_foreign(*lun, config, head));
   HOLDFAST_TRY(auto held, lun->read_reservation(deadline));
   if (held.held())
-    return fail(ErrorCode::busy, "key " + to_string(held.key) + " holds a reservation on " + config.quorum.device, 0,
+    return fail(ErrorCode::busy,
+                "key " + to_string(held.key) + " holds a reservation on " + config.quorum.device, 0,
                 "a cluster is using this LUN: stop it first");
   HOLDFAST_TRY(auto capabilities, lun->capabilities(deadline));
   if (!capabilities.persistent_reservations || !capabilities.supports(scsi::ReservationType::write_exclusive))
-    return fail(ErrorCode::unsupported, "the quorum device " + config.quorum.device + " has no persistent reservations of type Write Exclusive",
+    return fail(ErrorCode::unsupported,
+                "the quorum device " + config.quorum.device +
+                    " has no persistent reservations of type Write Exclusive",
                 0, "see 'holdfast disk probe " + config.quorum.device + "'");
 
   core::Tree tree;
@@ -84,13 +92,16 @@ Status format_quorum(const NodeConfig& config, const FormatOptions& options) {
   checkpoint.set_generation(1);
   checkpoint.set_log_previous_sequence(1);
   checkpoint.set_log_previous_epoch(1);
-  // The chain of a new log must not continue an old one: its first predecessor is named by the time of the format.
+  // The chain of a new log must not continue an old one: its first predecessor is named by the time of the
+  // format.
   checkpoint.set_log_previous_crc(static_cast<uint32_t>(time(nullptr)));
   *checkpoint.mutable_tree() = tree.to_proto();
   std::string zero(core::block_bytes, '\0');
   // The superblocks come last: a format that ends half way leaves a LUN that is not a quorum.
-  for (int block = 0; block < 3; ++block) HOLDFAST_CHECK(lun->write(block * core::block_bytes, zero.data(), zero.size(), deadline));
-  HOLDFAST_CHECK(lun->write(core::checkpoint_offset_bytes + core::checkpoint_slot_bytes, zero.data(), zero.size(), deadline));
+  for (int block = 0; block < 3; ++block)
+    HOLDFAST_CHECK(lun->write(block * core::block_bytes, zero.data(), zero.size(), deadline));
+  HOLDFAST_CHECK(lun->write(core::checkpoint_offset_bytes + core::checkpoint_slot_bytes, zero.data(),
+                            zero.size(), deadline));
   HOLDFAST_CHECK(lun->write(core::log_offset_bytes, zero.data(), zero.size(), deadline));
   auto bytes = core::encode_checkpoint(checkpoint);
   HOLDFAST_CHECK(lun->write(core::checkpoint_offset_bytes, bytes.data(), bytes.size(), deadline));
@@ -114,7 +125,8 @@ Status format_quorum(const NodeConfig& config, const FormatOptions& options) {
   }
   HOLDFAST_TRY(auto back, read_head(*lun));
   if (!core::decode_superblocks(back).valid)
-    return fail(ErrorCode::io, "the quorum device " + config.quorum.device + " did not keep what was written");
+    return fail(ErrorCode::io,
+                "the quorum device " + config.quorum.device + " did not keep what was written");
   return {};
 }
 
@@ -124,13 +136,17 @@ Status wipe_quorum(const NodeConfig& config) {
   HOLDFAST_TRY(auto head, read_head(*lun));
   auto view = core::decode_superblocks(head);
   if (!view.valid || view.superblock.cluster_id() != config.cluster_id)
-    return fail(ErrorCode::foreign, "the quorum device " + config.quorum.device + " does not hold this cluster", 0, "nothing was wiped");
+    return fail(ErrorCode::foreign,
+                "the quorum device " + config.quorum.device + " does not hold this cluster", 0,
+                "nothing was wiped");
   HOLDFAST_TRY(auto held, lun->read_reservation(deadline));
   if (held.held())
-    return fail(ErrorCode::busy, "key " + to_string(held.key) + " holds the reservation of " + config.quorum.device, 0,
+    return fail(ErrorCode::busy,
+                "key " + to_string(held.key) + " holds the reservation of " + config.quorum.device, 0,
                 "stop the service on every node first");
   std::string zero(core::block_bytes, '\0');
-  for (int block = 0; block < 3; ++block) HOLDFAST_CHECK(lun->write(block * core::block_bytes, zero.data(), zero.size(), deadline));
+  for (int block = 0; block < 3; ++block)
+    HOLDFAST_CHECK(lun->write(block * core::block_bytes, zero.data(), zero.size(), deadline));
   return {};
 }
 
@@ -139,27 +155,37 @@ Result<std::string> inspect_quorum(const NodeConfig& config) {
   HOLDFAST_CHECK(lun->open(deadline));
   HOLDFAST_TRY(auto head, read_head(*lun));
   auto view = core::decode_superblocks(head);
-  std::string out = "device " + config.quorum.device + ", " + std::to_string(lun->size_bytes() >> 20) + " MiB\n";
-  if (!view.valid) return out + (view.blank ? "blank: not a quorum LUN\n" : "no valid superblock (both copies fail their checks)\n");
+  std::string out =
+      "device " + config.quorum.device + ", " + std::to_string(lun->size_bytes() >> 20) + " MiB\n";
+  if (!view.valid)
+    return out + (view.blank ? "blank: not a quorum LUN\n"
+                             : "no valid superblock (both copies fail their checks)\n");
   const auto& s = view.superblock;
   out += "cluster " + s.cluster_name() + " (" + s.cluster_id() + ")\n";
-  out += "superblock: epoch " + std::to_string(s.epoch()) + ", holder " + std::to_string(s.holder()) + ", members " +
-         std::to_string(s.members_size()) + ", configured " + to_string(NodeSet(s.configured_nodes())) +
-         (s.orderly_shutdown() ? ", ended in an orderly way" : "") + (view.bad_copies ? ", ONE COPY IS BAD" : "") + "\n";
+  out += "superblock: epoch " + std::to_string(s.epoch()) + ", holder " + std::to_string(s.holder()) +
+         ", members " + std::to_string(s.members_size()) + ", configured " +
+         to_string(NodeSet(s.configured_nodes())) +
+         (s.orderly_shutdown() ? ", ended in an orderly way" : "") +
+         (view.bad_copies ? ", ONE COPY IS BAD" : "") + "\n";
   if (auto beacon = core::decode_beacon(head.data() + core::beacon_offset_bytes))
-    out += "beacon: epoch " + std::to_string(beacon->epoch.value) + ", node " + std::to_string(beacon->node.value) + ", count " +
-           std::to_string(beacon->counter) + "\n";
+    out += "beacon: epoch " + std::to_string(beacon->epoch.value) + ", node " +
+           std::to_string(beacon->node.value) + ", count " + std::to_string(beacon->counter) + "\n";
   HOLDFAST_TRY(auto held, lun->read_reservation(deadline));
-  out += held.held() ? "reservation: key " + to_string(held.key) + ", " + std::string(to_string(held.type)) + "\n" : "reservation: none\n";
+  out += held.held()
+             ? "reservation: key " + to_string(held.key) + ", " + std::string(to_string(held.type)) + "\n"
+             : "reservation: none\n";
   HOLDFAST_TRY(auto keys, lun->read_keys(deadline));
   for (auto key : keys.keys) out += "registered: " + to_string(key) + "\n";
   std::string block(core::block_bytes, '\0');
   for (int slot = 0; slot < 2; ++slot) {
-    HOLDFAST_CHECK(lun->read(s.checkpoint_offset_bytes() + slot * s.checkpoint_size_bytes(), block.data(), block.size(), deadline));
+    HOLDFAST_CHECK(lun->read(s.checkpoint_offset_bytes() + slot * s.checkpoint_size_bytes(), block.data(),
+                             block.size(), deadline));
     auto header = core::decode_checkpoint_header(block.data());
     out += "checkpoint slot " + std::to_string(slot) + ": " +
-           (header ? "generation " + std::to_string(header->generation) + ", " + std::to_string(header->payload_bytes) + " bytes"
-                   : header.error().text()) + "\n";
+           (header ? "generation " + std::to_string(header->generation) + ", " +
+                         std::to_string(header->payload_bytes) + " bytes"
+                   : header.error().text()) +
+           "\n";
   }
   return out;
 }

@@ -12,7 +12,7 @@
 namespace holdfast {
 
 struct FormatOptions {
-  bool force = false;                       // overwrite what the LUN holds
+  bool force = false;  // overwrite what the LUN holds
   std::string cluster_id, cluster_name;
   std::string node_name;                    // the first node, id 1
   std::vector<std::string> node_addresses;  // "network=address"
@@ -20,8 +20,8 @@ struct FormatOptions {
   uint16_t port = 0;
 };
 
-// Writes superblock, first checkpoint and an empty log. foreign: the LUN holds something else (the message names it) and
-// `force` is not set; busy: another key holds its reservation; full: it is too small.
+// Writes superblock, first checkpoint and an empty log. foreign: the LUN holds something else (the message
+// names it) and `force` is not set; busy: another key holds its reservation; full: it is too small.
 Status format_quorum(const NodeConfig& config, const FormatOptions& options);
 
 // Clears the superblocks, when they are of cluster `config.cluster_id`.

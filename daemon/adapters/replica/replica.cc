@@ -29,21 +29,26 @@ struct Database {
   }
   Status open(const std::string& path) {
     if (sqlite3_open(path.c_str(), &handle) != SQLITE_OK)
-      return fail(ErrorCode::io, "the local replica " + path + " cannot be opened: " + sqlite3_errmsg(handle));
+      return fail(ErrorCode::io,
+                  "the local replica " + path + " cannot be opened: " + sqlite3_errmsg(handle));
     sqlite3_busy_timeout(handle, 2000);
     HOLDFAST_CHECK(run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"));
-    return run("CREATE TABLE IF NOT EXISTS keys(path TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;"
-               "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;");
+    return run(
+        "CREATE TABLE IF NOT EXISTS keys(path TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;"
+        "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;");
   }
   Status put(const std::string& path, const std::string& data) {
     sqlite3_stmt* s = nullptr;
-    const char* sql = data.empty() ? "DELETE FROM keys WHERE path=?1" : "INSERT OR REPLACE INTO keys(path,data) VALUES(?1,?2)";
-    if (sqlite3_prepare_v2(handle, sql, -1, &s, nullptr) != SQLITE_OK) return fail(ErrorCode::io, std::string("the local replica failed: ") + sqlite3_errmsg(handle));
+    const char* sql = data.empty() ? "DELETE FROM keys WHERE path=?1"
+                                   : "INSERT OR REPLACE INTO keys(path,data) VALUES(?1,?2)";
+    if (sqlite3_prepare_v2(handle, sql, -1, &s, nullptr) != SQLITE_OK)
+      return fail(ErrorCode::io, std::string("the local replica failed: ") + sqlite3_errmsg(handle));
     sqlite3_bind_text(s, 1, path.data(), static_cast<int>(path.size()), SQLITE_TRANSIENT);
     if (!data.empty()) sqlite3_bind_blob(s, 2, data.data(), static_cast<int>(data.size()), SQLITE_TRANSIENT);
     int code = sqlite3_step(s);
     sqlite3_finalize(s);
-    if (code != SQLITE_DONE) return fail(ErrorCode::io, std::string("the local replica failed: ") + sqlite3_errmsg(handle));
+    if (code != SQLITE_DONE)
+      return fail(ErrorCode::io, std::string("the local replica failed: ") + sqlite3_errmsg(handle));
     return {};
   }
   Status apply(const Work& work) {
@@ -51,7 +56,10 @@ struct Database {
     Status status = work.whole ? run("DELETE FROM keys") : Status{};
     for (const auto& [path, data] : work.keys)
       if (status) status = put(path, data);
-    if (status) status = run(("INSERT OR REPLACE INTO meta VALUES('sequence'," + std::to_string(work.sequence.value) + ")").c_str());
+    if (status)
+      status =
+          run(("INSERT OR REPLACE INTO meta VALUES('sequence'," + std::to_string(work.sequence.value) + ")")
+                  .c_str());
     if (status) return run("COMMIT");
     (void)run("ROLLBACK");
     return status;
@@ -79,7 +87,8 @@ struct Replica::State {
   bool stopping = false, stopped = false;
 };
 
-Replica::Replica(std::string path, std::function<void(const std::string&)> trouble) : state_(std::make_shared<State>()) {
+Replica::Replica(std::string path, std::function<void(const std::string&)> trouble)
+    : state_(std::make_shared<State>()) {
   state_->path = std::move(path);
   state_->trouble = std::move(trouble);
   std::thread([state = state_] {
@@ -98,7 +107,8 @@ Replica::Replica(std::string path, std::function<void(const std::string&)> troub
       }
       if (!opened) continue;
       auto written = database.apply(work);
-      if (!written && written.error().text() != last_trouble) state->trouble(last_trouble = written.error().text());
+      if (!written && written.error().text() != last_trouble)
+        state->trouble(last_trouble = written.error().text());
       if (written) last_trouble.clear();
     }
     std::lock_guard lock(state->mutex);
@@ -139,14 +149,18 @@ Result<core::Tree> Replica::load(const std::string& path) {
   Database database;
   HOLDFAST_CHECK(database.open(path));
   sqlite3_stmt* s = nullptr;
-  if (sqlite3_prepare_v2(database.handle, "SELECT data FROM keys ORDER BY path", -1, &s, nullptr) != SQLITE_OK)
-    return fail(ErrorCode::corrupt, std::string("the local replica cannot be read: ") + sqlite3_errmsg(database.handle));
+  if (sqlite3_prepare_v2(database.handle, "SELECT data FROM keys ORDER BY path", -1, &s, nullptr) !=
+      SQLITE_OK)
+    return fail(ErrorCode::corrupt,
+                std::string("the local replica cannot be read: ") + sqlite3_errmsg(database.handle));
   tree::Tree proto;
   int code;
   while ((code = sqlite3_step(s)) == SQLITE_ROW)
     if (!proto.add_keys()->ParseFromArray(sqlite3_column_blob(s, 0), sqlite3_column_bytes(s, 0))) break;
   sqlite3_finalize(s);
-  if (code != SQLITE_DONE) return fail(ErrorCode::corrupt, "the local replica " + path + " is damaged", 0, "it is written anew once the node has joined");
+  if (code != SQLITE_DONE)
+    return fail(ErrorCode::corrupt, "the local replica " + path + " is damaged", 0,
+                "it is written anew once the node has joined");
   core::Tree tree;
   HOLDFAST_CHECK(tree.load(proto));
   return tree;

@@ -1,6 +1,7 @@
-// Replica: this node's copy of the cluster database in SQLite (WAL, synchronous=FULL), for diagnosis, disaster recovery
-// and for the addresses of the others before the cluster was joined. It is not on the path of updates: writes run on a
-// thread of its own, in order; a full or broken disk costs the copy, never the cluster.
+// Replica: this node's copy of the cluster database in SQLite (WAL, synchronous=FULL), for diagnosis,
+// disaster recovery and for the addresses of the others before the cluster was joined. It is not on the path
+// of updates: writes run on a thread of its own, in order; a full or broken disk costs the copy, never the
+// cluster.
 #pragma once
 
 #include <functional>

@@ -56,12 +56,14 @@ void Core::run_timers() {
 
 Instant Core::deadline() const {
   if (life_over_) return Instant::infinite();
-  Instant next = std::min({lane_.next_deadline(), quorum_.next_deadline(), membership_.next_deadline(), updates_.next_deadline(), next_grant_});
+  Instant next = std::min({lane_.next_deadline(), quorum_.next_deadline(), membership_.next_deadline(),
+                           updates_.next_deadline(), next_grant_});
   if (!leaving_) next = std::min(next, failover_.next_deadline());
   for (const auto& call : calls_) next = std::min(next, call.deadline);
   if (stopping_ && !leaving_) next = std::min(next, stop_deadline_);
   if (leaving_) next = std::min(next, leave_deadline_);
-  return std::max(next, now_ + Duration::microseconds(200));  // a deadline that lies behind us is due, but never a busy loop
+  return std::max(next, now_ + Duration::microseconds(
+                                   200));  // a deadline that lies behind us is due, but never a busy loop
 }
 
 void Core::handle(const Started&) {
@@ -73,7 +75,8 @@ void Core::handle(const Started&) {
 void Core::handle(const DatagramReceived& e) {
   wire::Heartbeat hb;
   if (!hb.ParseFromString(e.payload)) {
-    out_.trace.push_back("a datagram of node " + std::to_string(e.from.value) + " cannot be decoded, ignoring");
+    out_.trace.push_back("a datagram of node " + std::to_string(e.from.value) +
+                         " cannot be decoded, ignoring");
     return;
   }
   membership_.on_heartbeat(e.from, e.incarnation, e.network, hb, e.received_at, now_);
@@ -82,7 +85,8 @@ void Core::handle(const DatagramReceived& e) {
 void Core::handle(const MessageReceived& e) {
   wire::Peer m;
   if (!m.ParseFromString(e.payload)) {
-    out_.trace.push_back("a message of node " + std::to_string(e.from.value) + " cannot be decoded, ignoring");
+    out_.trace.push_back("a message of node " + std::to_string(e.from.value) +
+                         " cannot be decoded, ignoring");
     return;
   }
   // Only messages of the installed view count: the channel drops older ones, and a newer one means that the
@@ -104,10 +108,14 @@ void Core::handle(const PeerDisconnected& e) {
 }
 void Core::handle(const NetworkChanged& e) {
   network_up_[e.network] = e.up;
-  std::string name = e.network >= 0 && e.network < static_cast<int>(config_.networks.size()) ? config_.networks[e.network].first : "?";
+  std::string name = e.network >= 0 && e.network < static_cast<int>(config_.networks.size())
+                         ? config_.networks[e.network].first
+                         : "?";
   event("NETWORK_STATE", name, "", e.up ? "up" : "down", e.up ? "carrier returned" : "carrier lost");
 }
-void Core::handle(const LunCompleted& e) { lane_.on_result(e.result, now_); }
+void Core::handle(const LunCompleted& e) {
+  lane_.on_result(e.result, now_);
+}
 
 void Core::handle(const MonitorStarted&) {
   monitor_alive_ = true;
@@ -122,7 +130,8 @@ void Core::handle(const MonitorDied& e) {
 void Core::handle(const MonitorSaid& e) {
   if (e.message.has_report()) failover_.on_report(e.message.report(), now_);
   if (e.message.has_log())
-    out_.trace.push_back((e.message.log().resource().empty() ? "monitor" : e.message.log().resource()) + ": " + e.message.log().text());
+    out_.trace.push_back((e.message.log().resource().empty() ? "monitor" : e.message.log().resource()) +
+                         ": " + e.message.log().text());
 }
 void Core::handle(const LoadSampled& e) {
   load_ = Load{e.cpu_percent, e.memory_percent};
@@ -140,13 +149,16 @@ void Core::handle(const StopRequested& e) {
   out_.trace.push_back("stopping: " + e.why);
 }
 
-// Renews the monitor's authority. Its lease is the node's working lease; when this node is no member it has none.
+// Renews the monitor's authority. Its lease is the node's working lease; when this node is no member it has
+// none.
 void Core::grant() {
   if (!monitor_alive_ || now_ < next_grant_) return;
   next_grant_ = now_ + membership_.timing().interval;
   monitor::ToMonitor m;
-  bool may_work = !leaving_ && (membership_.phase() == Phase::member || membership_.phase() == Phase::regroup);
-  m.mutable_grant()->set_lease_until_boottime_ns(may_work ? static_cast<uint64_t>(membership_.lease_until().ns) : 0);
+  bool may_work =
+      !leaving_ && (membership_.phase() == Phase::member || membership_.phase() == Phase::regroup);
+  m.mutable_grant()->set_lease_until_boottime_ns(
+      may_work ? static_cast<uint64_t>(membership_.lease_until().ns) : 0);
   m.mutable_grant()->set_counter(++grant_counter_);
   out_.monitor.push_back(std::move(m));
 }
@@ -169,11 +181,15 @@ void Core::obey_database() {
     stop_deadline_ = now_ + config_.stop_timeout;
     failover_.begin_drain(now_);
   }
-  if (!tree().exists(own) && !leaving_ && tree().exists("nodes")) on_must_leave("this node was evicted from the cluster");
+  if (!tree().exists(own) && !leaving_ && tree().exists("nodes"))
+    on_must_leave("this node was evicted from the cluster");
   if (membership_.is_owner()) {
     uint64_t to = tree().number("cluster", "QuorumMoveTo");
     if (to != 0) {
-      propose(Edit().unset("cluster", "QuorumMoveTo").require_equal("cluster", "QuorumMoveTo", number_value(to)).done(),
+      propose(Edit()
+                  .unset("cluster", "QuorumMoveTo")
+                  .require_equal("cluster", "QuorumMoveTo", number_value(to))
+                  .done(),
               "quorum move to node " + std::to_string(to) + " begins", [this, to](const Status& ok) {
                 if (ok) membership_.move_quorum(NodeId{to}, now_);
               });
@@ -192,19 +208,22 @@ void Core::continue_stopping() {
   const bool member = membership_.phase() == Phase::member && updates_.ready();
   if (member && !stop_proposed_) {
     stop_proposed_ = true;
-    propose(Edit().set("nodes/" + std::to_string(config_.self.value), "Stopping", uint64_t{1}).done(), stop_reason_, [this](const Status& ok) {
-      if (!ok) stop_proposed_ = false;
-    });
+    propose(Edit().set("nodes/" + std::to_string(config_.self.value), "Stopping", uint64_t{1}).done(),
+            stop_reason_, [this](const Status& ok) {
+              if (!ok) stop_proposed_ = false;
+            });
     failover_.begin_drain(now_);
   }
   bool drained = member && stop_proposed_ && failover_.owns_nothing();
   // The locker goes last when everybody stops: then the LUN can be marked as left in an orderly way.
   if (drained && membership_.is_owner())
     for (NodeId id : members())
-      if (id != config_.self && tree().number("nodes/" + std::to_string(id.value), "Stopping") == 1) drained = false;
+      if (id != config_.self && tree().number("nodes/" + std::to_string(id.value), "Stopping") == 1)
+        drained = false;
   const bool outside = membership_.phase() == Phase::joining || membership_.phase() == Phase::forming;
   if (drained || outside || now_ >= stop_deadline_) {
-    if (!drained && !outside) out_.trace.push_back("the orderly stop took too long: resources are ended by force");
+    if (!drained && !outside)
+      out_.trace.push_back("the orderly stop took too long: resources are ended by force");
     leaving_ = true;
     leave_reason_ = stop_reason_;
     leave_deadline_ = now_ + terminate_patience;
@@ -244,7 +263,8 @@ void Core::continue_leaving() {
   if (ended) membership_.resources_ended(now_);
   life_over_ = true;
   for (auto& call : calls_)
-    answer_error(call.client, call.id, Error{ErrorCode::not_member, 0, "this node left the cluster: " + leave_reason_, ""});
+    answer_error(call.client, call.id,
+                 Error{ErrorCode::not_member, 0, "this node left the cluster: " + leave_reason_, ""});
   calls_.clear();
   out_.life_ended = LifeEnded{leave_reason_, stopping_};
 }

@@ -1,9 +1,10 @@
-// Core: one node's whole decision making, as a pure state machine. step() consumes one fact at a given time and
-// returns orders; the same facts at the same times give the same orders, byte for byte. It makes no system call, reads
-// no clock, takes no lock and has no randomness of its own (the incarnation comes in by the constructor).
+// Core: one node's whole decision making, as a pure state machine. step() consumes one fact at a given time
+// and returns orders; the same facts at the same times give the same orders, byte for byte. It makes no
+// system call, reads no clock, takes no lock and has no randomness of its own (the incarnation comes in by
+// the constructor).
 //
-// It composes the managers and dispatches between them; the order within a step is fixed: the fact's owner first, then
-// time for everybody (quorum, membership, updates, failover), then grants to the monitor.
+// It composes the managers and dispatches between them; the order within a step is fixed: the fact's owner
+// first, then time for everybody (quorum, membership, updates, failover), then grants to the monitor.
 #pragma once
 
 #include <map>
@@ -25,7 +26,7 @@ struct CoreConfig {
   std::string cluster_id, cluster_name, node_name;
   NodeId self;
   Incarnation incarnation;
-  std::map<NodeId, std::string> peers;            // from the configuration file: known before the database is
+  std::map<NodeId, std::string> peers;  // from the configuration file: known before the database is
   std::vector<std::pair<std::string, std::string>> networks;  // name, local address
   std::string quorum_kind, quorum_device;
   Duration stop_timeout = Duration::seconds(600);  // an orderly stop becomes a forced one after this
@@ -128,9 +129,11 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   Instant guard_until() const override { return membership_.guard_until(); }
   uint16_t cluster_tag() const override { return tag_; }
   Load load_of(NodeId node) const override;
-  void propose(const Transaction& transaction, std::string cause, std::function<void(const Status&)> done) override;
+  void propose(const Transaction& transaction, std::string cause,
+               std::function<void(const Status&)> done) override;
   void order(monitor::Order order) override;
-  void event(std::string kind, std::string object, std::string old_value, std::string new_value, std::string cause) override;
+  void event(std::string kind, std::string object, std::string old_value, std::string new_value,
+             std::string cause) override;
 
   CoreConfig config_;
   uint16_t tag_;
@@ -156,7 +159,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   std::vector<Call> calls_;
   bool tree_changed_ = false;
 
-  bool stopping_ = false;          // orderly: drains first
+  bool stopping_ = false;  // orderly: drains first
   bool stop_proposed_ = false;
   Instant stop_deadline_;
   std::string stop_reason_;

@@ -36,19 +36,26 @@ void Core::handle(const ApiRequested& e) {
   if (common_version(q.version_min(), q.version_max()) == 0) {
     answer_error(e.client, q.id(),
                  {ErrorCode::version, 0,
-                  "the client speaks API versions " + std::to_string(q.version_min()) + " to " + std::to_string(q.version_max()) +
-                      ", this service " + std::to_string(protocol_version_min) + " to " + std::to_string(protocol_version_max),
+                  "the client speaks API versions " + std::to_string(q.version_min()) + " to " +
+                      std::to_string(q.version_max()) + ", this service " +
+                      std::to_string(protocol_version_min) + " to " + std::to_string(protocol_version_max),
                   "upgrade the older of the two"});
     return;
   }
   const bool changes = q.has_command() || q.has_transact();
   if (changes && !e.may_change) {
-    answer_error(e.client, q.id(), {ErrorCode::permission, 0, "only root and members of group holdfast-admin may change the cluster", ""});
+    answer_error(e.client, q.id(),
+                 {ErrorCode::permission, 0,
+                  "only root and members of group holdfast-admin may change the cluster", ""});
     return;
   }
-  if (changes && (leaving_ || (membership_.phase() != Phase::member && membership_.phase() != Phase::regroup))) {
-    answer_error(e.client, q.id(), {ErrorCode::not_member, 0, "this node is not in the cluster at present (" + phase_text() + ": " +
-                                        membership_.phase_reason() + ")", "ask another node, or wait until it has joined"});
+  if (changes &&
+      (leaving_ || (membership_.phase() != Phase::member && membership_.phase() != Phase::regroup))) {
+    answer_error(e.client, q.id(),
+                 {ErrorCode::not_member, 0,
+                  "this node is not in the cluster at present (" + phase_text() + ": " +
+                      membership_.phase_reason() + ")",
+                  "ask another node, or wait until it has joined"});
     return;
   }
   switch (q.body_case()) {
@@ -73,7 +80,8 @@ void Core::handle(const ApiRequested& e) {
       events_.subscribe(e.client);
       break;
     case api::Request::kTransact:
-      updates_.submit(q.transact().transaction(), q.transact().cause().empty() ? "transaction of " + e.who : q.transact().cause(), now_,
+      updates_.submit(q.transact().transaction(),
+                      q.transact().cause().empty() ? "transaction of " + e.who : q.transact().cause(), now_,
                       [this, client = e.client, id = q.id()](const Status& status, Sequence sequence) {
                         if (!status) {
                           answer_error(client, id, status.error());
@@ -96,7 +104,9 @@ void Core::handle(const ApiRequested& e) {
       break;
     }
     default:
-      answer_error(e.client, q.id(), {ErrorCode::invalid_argument, 0, "the request is of a kind this service does not know", "upgrade the service"});
+      answer_error(e.client, q.id(),
+                   {ErrorCode::invalid_argument, 0, "the request is of a kind this service does not know",
+                    "upgrade the service"});
   }
 }
 
@@ -116,20 +126,21 @@ void Core::start_command(Call call) {
   }
   Transaction transaction = call.plan.transaction;
   std::string cause = call.plan.cause;
-  updates_.submit(std::move(transaction), std::move(cause), now_, [this, call = std::move(call)](const Status& status, Sequence sequence) mutable {
-    if (!status) {
-      // Somebody changed what the plan relied on: plan again on the newer state.
-      if (status.error().code == ErrorCode::conflict && call.attempts < 10) {
-        start_command(std::move(call));
-        return;
-      }
-      answer_error(call.client, call.id, status.error());
-      return;
-    }
-    call.committed = true;
-    call.sequence = sequence.value;
-    if (!judge_call(call)) calls_.push_back(std::move(call));
-  });
+  updates_.submit(std::move(transaction), std::move(cause), now_,
+                  [this, call = std::move(call)](const Status& status, Sequence sequence) mutable {
+                    if (!status) {
+                      // Somebody changed what the plan relied on: plan again on the newer state.
+                      if (status.error().code == ErrorCode::conflict && call.attempts < 10) {
+                        start_command(std::move(call));
+                        return;
+                      }
+                      answer_error(call.client, call.id, status.error());
+                      return;
+                    }
+                    call.committed = true;
+                    call.sequence = sequence.value;
+                    if (!judge_call(call)) calls_.push_back(std::move(call));
+                  });
 }
 
 // True when the call was answered.
@@ -138,7 +149,9 @@ bool Core::judge_call(const Call& call) {
   if (call.command.wait_ms() == 0 || call.plan.wait.kind == Wait::Kind::nothing)
     verdict.kind = WaitVerdict::Kind::reached;
   else if (call.plan.wait.kind == Wait::Kind::quorum_moved)
-    verdict.kind = membership_.view().owner == call.plan.wait.node && updates_.ready() ? WaitVerdict::Kind::reached : WaitVerdict::Kind::pending;
+    verdict.kind = membership_.view().owner == call.plan.wait.node && updates_.ready()
+                       ? WaitVerdict::Kind::reached
+                       : WaitVerdict::Kind::pending;
   else
     verdict = judge(tree(), members(), call.plan.wait);
   if (verdict.kind == WaitVerdict::Kind::pending && now_ < call.deadline) return false;
@@ -150,11 +163,14 @@ bool Core::judge_call(const Call& call) {
     if (!call.plan.text.empty()) r.set_text(call.plan.text);
     answer(call.client, std::move(r));
   } else if (verdict.kind == WaitVerdict::Kind::failed) {
-    answer_error(call.client, call.id, {ErrorCode::io, 0, call.plan.cause + ": " + verdict.why, "see 'holdfast cluster status'"});
+    answer_error(call.client, call.id,
+                 {ErrorCode::io, 0, call.plan.cause + ": " + verdict.why, "see 'holdfast cluster status'"});
   } else {
-    answer_error(call.client, call.id, {ErrorCode::timeout, 0, call.plan.cause + ": not reached within " +
-                     std::to_string(call.command.wait_ms() / 1000) + " s" + (verdict.why.empty() ? "" : ", " + verdict.why),
-                     "the change is committed and goes on; see 'holdfast cluster status'"});
+    answer_error(call.client, call.id,
+                 {ErrorCode::timeout, 0,
+                  call.plan.cause + ": not reached within " + std::to_string(call.command.wait_ms() / 1000) +
+                      " s" + (verdict.why.empty() ? "" : ", " + verdict.why),
+                  "the change is committed and goes on; see 'holdfast cluster status'"});
   }
   return true;
 }
@@ -197,10 +213,12 @@ void Core::fill_runtime(api::Status* s) const {
     node.set_reaches_lun(peer->second.reaches_lun);
     node.set_version_max(peer->second.version_max);
     if (!peer->second.last_heard.is_never())
-      node.set_heartbeat_age_ms(static_cast<uint32_t>(std::max<int64_t>(0, (now_ - peer->second.last_heard).ms())));
+      node.set_heartbeat_age_ms(
+          static_cast<uint32_t>(std::max<int64_t>(0, (now_ - peer->second.last_heard).ms())));
     auto software = software_.find(id);
     if (software != software_.end()) node.set_software(software->second);
-    if (!m.view().set().contains(id) && peer->second.phase == Phase::joining && now_ - peer->second.last_heard < m.timing().timeout) {
+    if (!m.view().set().contains(id) && peer->second.phase == Phase::joining &&
+        now_ - peer->second.last_heard < m.timing().timeout) {
       node.set_state(3);
       node.set_state_text("Joining");
     }
@@ -246,9 +264,12 @@ void Core::fill_runtime(api::Status* s) const {
   }
   if (!quorum_.proven_at().is_never())
     q->set_beacon_age_ms(static_cast<uint64_t>(std::max<int64_t>(0, (now_ - quorum_.proven_at()).ms())));
-  if (quorum_.degraded()) s->add_warnings("the quorum LUN does not answer: " + quorum_.degraded_reason() + "; groups go on, changes wait");
+  if (quorum_.degraded())
+    s->add_warnings("the quorum LUN does not answer: " + quorum_.degraded_reason() +
+                    "; groups go on, changes wait");
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, uint64_t>>{
-           {"updates-ordered", updates_.ordered_total()}, {"regroup-cause-last", static_cast<uint64_t>(m.last_cause())}}) {
+           {"updates-ordered", updates_.ordered_total()},
+           {"regroup-cause-last", static_cast<uint64_t>(m.last_cause())}}) {
     auto* c = s->add_counters();
     c->set_name(name);
     c->set_value(value);

@@ -1,5 +1,5 @@
-// Event: facts, in the past tense, that adapters hand to the core. The core reads no clock: each step is given the
-// time.
+// Event: facts, in the past tense, that adapters hand to the core. The core reads no clock: each step is
+// given the time.
 #pragma once
 
 #include <string>
@@ -46,7 +46,7 @@ struct LunCompleted {
   LunResult result;
 };
 struct MonitorStarted {};
-struct MonitorDied {       // and everything it held was terminated or swept
+struct MonitorDied {  // and everything it held was terminated or swept
   std::string why;
 };
 struct MonitorSaid {
@@ -70,7 +70,8 @@ struct StopRequested {
   std::string why;
 };
 
-using Event = std::variant<Started, TimeReached, DatagramReceived, MessageReceived, PeerConnected, PeerDisconnected, NetworkChanged,
-                           LunCompleted, MonitorStarted, MonitorDied, MonitorSaid, ApiRequested, ApiClosed, LoadSampled, StopRequested>;
+using Event = std::variant<Started, TimeReached, DatagramReceived, MessageReceived, PeerConnected,
+                           PeerDisconnected, NetworkChanged, LunCompleted, MonitorStarted, MonitorDied,
+                           MonitorSaid, ApiRequested, ApiClosed, LoadSampled, StopRequested>;
 
 }  // namespace holdfast::core

@@ -12,8 +12,9 @@ uint32_t classic_event_id(const std::string& kind, const std::string& value) {
   return 0;
 }
 
-const api::Event& EventProcessor::emit(std::string kind, std::string object, std::string old_value, std::string new_value,
-                                       std::string cause, Instant now, uint64_t wall_ms) {
+const api::Event& EventProcessor::emit(std::string kind, std::string object, std::string old_value,
+                                       std::string new_value, std::string cause, Instant now,
+                                       uint64_t wall_ms) {
   api::Event e;
   e.set_number(next_++);
   e.set_wall_time_ms(wall_ms);

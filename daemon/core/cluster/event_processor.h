@@ -1,4 +1,5 @@
-// EventProcessor (M12): numbers what happened and hands it to subscribers, to the journal and to `holdfast events`.
+// EventProcessor (M12): numbers what happened and hands it to subscribers, to the journal and to `holdfast
+// events`.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +16,10 @@ class EventProcessor {
  public:
   explicit EventProcessor(std::string node) : node_(std::move(node)) {}
 
-  // Adds an event; returns it numbered. Kinds are those of the classic notification bits ("GROUP_STATE", ...).
-  const api::Event& emit(std::string kind, std::string object, std::string old_value, std::string new_value, std::string cause,
-                         Instant now, uint64_t wall_ms);
+  // Adds an event; returns it numbered. Kinds are those of the classic notification bits ("GROUP_STATE",
+  // ...).
+  const api::Event& emit(std::string kind, std::string object, std::string old_value, std::string new_value,
+                         std::string cause, Instant now, uint64_t wall_ms);
   void subscribe(uint64_t client) { subscribers_.insert(client); }
   void unsubscribe(uint64_t client) { subscribers_.erase(client); }
   const std::set<uint64_t>& subscribers() const { return subscribers_; }
@@ -25,7 +27,7 @@ class EventProcessor {
 
  private:
   std::string node_;
-  std::deque<api::Event> history_;   // the newest 1000
+  std::deque<api::Event> history_;  // the newest 1000
   std::set<uint64_t> subscribers_;
   uint64_t next_ = 1;
 };

@@ -33,10 +33,13 @@ void LogManager::reset() {
 
 void LogManager::recover(const disk::Superblock& superblock, std::function<void(const RecoveredLog&)> done) {
   reset();
-  lane_.push([this, superblock, life = life_, done = std::move(done)] { return recover_job(superblock, life, done); });
+  lane_.push([this, superblock, life = life_, done = std::move(done)] {
+    return recover_job(superblock, life, done);
+  });
 }
 
-Task<void> LogManager::recover_job(disk::Superblock superblock, uint64_t life, std::function<void(const RecoveredLog&)> done) {
+Task<void> LogManager::recover_job(disk::Superblock superblock, uint64_t life,
+                                   std::function<void(const RecoveredLog&)> done) {
   RecoveredLog out;
   log_start_ = superblock.log_start_bytes();
   ring_bytes_ = superblock.log_size_bytes();
@@ -64,7 +67,8 @@ Task<Status> LogManager::read_checkpoint(const disk::Superblock&, RecoveredLog* 
     uint64_t size = round_up_block(headers[slot]->payload_bytes);
     while (payload.size() < size) {
       uint64_t part = std::min<uint64_t>(chunk_bytes, size - payload.size());
-      auto bytes = co_await read_range(checkpoint_start_ + slot * checkpoint_slot_ + block_bytes + payload.size(), part);
+      auto bytes = co_await read_range(
+          checkpoint_start_ + slot * checkpoint_slot_ + block_bytes + payload.size(), part);
       if (!bytes.ok()) co_return fail(bytes.code, "reading the checkpoint failed: " + bytes.message);
       payload += bytes.data;
     }
@@ -82,12 +86,13 @@ Task<Status> LogManager::read_checkpoint(const disk::Superblock&, RecoveredLog* 
                                 out->checkpoint.log_previous_crc()};
     co_return Status{};
   }
-  co_return fail(ErrorCode::corrupt, "neither checkpoint slot of the quorum LUN can be read (" + out->remark + ")", 0,
+  co_return fail(ErrorCode::corrupt,
+                 "neither checkpoint slot of the quorum LUN can be read (" + out->remark + ")", 0,
                  "restore the quorum LUN from a backup or from a node's local replica");
 }
 
 Task<Status> LogManager::replay(RecoveredLog* out) {
-  std::string buffer;               // bytes from cursor_ on
+  std::string buffer;  // bytes from cursor_ on
   uint64_t buffer_at = cursor_.position_bytes;
   uint64_t wanted = chunk_bytes;
   while (true) {
@@ -97,20 +102,22 @@ Task<Status> LogManager::replay(RecoveredLog* out) {
     if (have < wanted) {
       buffer = buffer.substr(buffer.size() - have);
       buffer_at = cursor_.position_bytes;
-      auto more = co_await read_range(log_start_ + (buffer_at + have) % ring_bytes_, std::min(chunk_bytes, to_end - have));
+      auto more = co_await read_range(log_start_ + (buffer_at + have) % ring_bytes_,
+                                      std::min(chunk_bytes, to_end - have));
       if (!more.ok()) co_return fail(more.code, "reading the log failed: " + more.message);
       buffer += more.data;
       have = buffer.size();
     }
     size_t needed = 0;
-    auto record = decode_record(buffer.data() + (cursor_.position_bytes - buffer_at), have, cursor_.position_bytes,
-                                cursor_.previous, &needed);
+    auto record = decode_record(buffer.data() + (cursor_.position_bytes - buffer_at), have,
+                                cursor_.position_bytes, cursor_.previous, &needed);
     if (record) {
       for (auto& update : *record->batch.mutable_updates()) out->updates.push_back(std::move(update));
       cursor_.position_bytes += record->size_bytes;
       cursor_.previous = record->id;
       wanted = block_bytes;
-      if (cursor_.position_bytes - tail_bytes_ > ring_bytes_) co_return fail(ErrorCode::corrupt, "the log runs into itself");
+      if (cursor_.position_bytes - tail_bytes_ > ring_bytes_)
+        co_return fail(ErrorCode::corrupt, "the log runs into itself");
       continue;
     }
     if (record.error().code == ErrorCode::busy && needed <= to_end) {
@@ -201,11 +208,13 @@ void LogManager::checkpoint(disk::Checkpoint checkpoint, std::function<void(cons
   });
 }
 
-Task<void> LogManager::checkpoint_job(disk::Checkpoint checkpoint, uint64_t life, std::function<void(const Status&)> done) {
+Task<void> LogManager::checkpoint_job(disk::Checkpoint checkpoint, uint64_t life,
+                                      std::function<void(const Status&)> done) {
   const int slot = 1 - newest_slot_;  // R3
   std::string bytes = encode_checkpoint(checkpoint);
   Status status;
-  if (bytes.size() > checkpoint_slot_) status = fail(ErrorCode::full, "the database does not fit into a checkpoint slot");
+  if (bytes.size() > checkpoint_slot_)
+    status = fail(ErrorCode::full, "the database does not fit into a checkpoint slot");
   // Payload first, header last: a torn checkpoint has no header, or one whose checksum does not fit.
   for (uint64_t at = block_bytes; status && at < bytes.size(); at += chunk_bytes) {
     if (life != life_) co_return;

@@ -8,7 +8,8 @@ struct Search {
   NodeSet reaching;
   NodeId owner;
   NodeSet best;
-  int steps_left = 200'000;  // 16 nodes need at most 3^(16/3) = 351 maximal sets; this bounds 64 nodes to milliseconds
+  int steps_left =
+      200'000;  // 16 nodes need at most 3^(16/3) = 351 maximal sets; this bounds 64 nodes to milliseconds
 
   NodeSet neighbours(NodeId id) const { return links[id.value - 1] - NodeSet::of(id); }
 
@@ -51,7 +52,8 @@ NodeSet largest_connected_set(NodeSet candidates, const Links& heard, NodeSet re
   Links both{};
   for (NodeId a : candidates)
     for (NodeId b : candidates)
-      if (a != b && heard[a.value - 1].contains(b) && heard[b.value - 1].contains(a)) both[a.value - 1].add(b);
+      if (a != b && heard[a.value - 1].contains(b) && heard[b.value - 1].contains(a))
+        both[a.value - 1].add(b);
   Search search{both, reaching, owner, {}};
   search.grow({}, candidates, {});
   if (search.best.empty() && !candidates.empty()) search.best = NodeSet::of(candidates.lowest());

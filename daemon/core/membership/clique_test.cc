@@ -27,8 +27,10 @@ TEST(Clique, BrokenLinkPrunesOneEnd) {
   Links links{};
   link(links, 1, 2);
   link(links, 2, 3);  // 1 and 3 do not hear each other
-  EXPECT_EQ(largest_connected_set(set({1, 2, 3}), links, set({1, 2, 3}), NodeId{3}), set({2, 3})) << "the owner's side";
-  EXPECT_EQ(largest_connected_set(set({1, 2, 3}), links, set({1}), NodeId{3}), set({1, 2})) << "the side that reaches the LUN";
+  EXPECT_EQ(largest_connected_set(set({1, 2, 3}), links, set({1, 2, 3}), NodeId{3}), set({2, 3}))
+      << "the owner's side";
+  EXPECT_EQ(largest_connected_set(set({1, 2, 3}), links, set({1}), NodeId{3}), set({1, 2}))
+      << "the side that reaches the LUN";
   EXPECT_EQ(largest_connected_set(set({1, 2, 3}), links, {}, NodeId{2}), set({1, 2})) << "the lowest ids";
 }
 

@@ -18,7 +18,8 @@ std::string Membership::why_not_form(Instant now) const {
   if (!seen || !quorum_.reaches()) return "no member answers, and the quorum LUN is not reachable";
   if (now - seen->read_at > Duration::seconds(2)) return "no member answers; reading the quorum LUN";
   if (!seen->head.valid)
-    return seen->head.blank ? "the quorum LUN is blank: run 'holdfast cluster create'" : "the quorum LUN holds no valid superblock";
+    return seen->head.blank ? "the quorum LUN is blank: run 'holdfast cluster create'"
+                            : "the quorum LUN holds no valid superblock";
   const auto& superblock = seen->head.superblock;
   if (superblock.configured_nodes() != 0 && !NodeSet(superblock.configured_nodes()).contains(self_))
     return "this node was evicted from the cluster: run 'holdfast cluster destroy' here, then join again";
@@ -28,18 +29,20 @@ std::string Membership::why_not_form(Instant now) const {
   for (NodeId id : NodeSet(superblock.configured_nodes()) | events_.configured()) {
     if (id == self_) continue;
     auto it = peers_.find(id);
-    bool here = it != peers_.end() && heard_recently(id, now) && (it->second.phase == Phase::joining || it->second.phase == Phase::forming);
+    bool here = it != peers_.end() && heard_recently(id, now) &&
+                (it->second.phase == Phase::joining || it->second.phase == Phase::forming);
     if (!here) all_here = false;
     if (here && it->second.reaches_lun && (id < self_ || it->second.phase == Phase::forming))
       return "node " + std::to_string(id.value) + " forms the cluster";
   }
   if (superblock.orderly_shutdown() || all_here) return {};
-  // Else the holder may be alive and out of contact: the same key and beacon must have stood still long enough.
+  // Else the holder may be alive and out of contact: the same key and beacon must have stood still long
+  // enough.
   Duration still = now - seen->changed_at;
   Duration wanted = timing_.quorum_stall_max + timing_.lease();
   if (still >= wanted) return {};
-  return "the last view did not end in an orderly way: its beacon must stand still for " + std::to_string((wanted - still).ms() / 1000 + 1) +
-         " s more (or every configured node must be here)";
+  return "the last view did not end in an orderly way: its beacon must stand still for " +
+         std::to_string((wanted - still).ms() / 1000 + 1) + " s more (or every configured node must be here)";
 }
 
 void Membership::tick_joining(Instant now) {

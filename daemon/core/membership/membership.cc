@@ -39,7 +39,8 @@ wire::View View::to_message() const {
 }
 
 std::string View::text() const {
-  return "epoch " + std::to_string(epoch.value) + " " + holdfast::to_string(set()) + " owner " + std::to_string(owner.value);
+  return "epoch " + std::to_string(epoch.value) + " " + holdfast::to_string(set()) + " owner " +
+         std::to_string(owner.value);
 }
 
 const char* to_string(Phase phase) {
@@ -48,15 +49,23 @@ const char* to_string(Phase phase) {
 }
 
 const char* to_string(RegroupCause cause) {
-  static constexpr const char* names[] = {"none", "heartbeat-timeout", "told-by-peer", "incarnation-changed", "node-going", "join",
-                                          "quorum-rekey", "quorum-unreachable-at-owner", "quorum-move", "update-timeout",
+  static constexpr const char* names[] = {"none",         "heartbeat-timeout",
+                                          "told-by-peer", "incarnation-changed",
+                                          "node-going",   "join",
+                                          "quorum-rekey", "quorum-unreachable-at-owner",
+                                          "quorum-move",  "update-timeout",
                                           "nominee-lost"};
   return names[static_cast<int>(cause)];
 }
 
-Membership::Membership(NodeId self, Incarnation incarnation, std::string name, MembershipTiming timing, QuorumManager& quorum,
-                       MembershipEvents& events)
-    : self_(self), incarnation_(incarnation), name_(std::move(name)), timing_(timing), quorum_(quorum), events_(events) {}
+Membership::Membership(NodeId self, Incarnation incarnation, std::string name, MembershipTiming timing,
+                       QuorumManager& quorum, MembershipEvents& events)
+    : self_(self),
+      incarnation_(incarnation),
+      name_(std::move(name)),
+      timing_(timing),
+      quorum_(quorum),
+      events_(events) {}
 
 void Membership::start(Instant now) {
   started_at_ = now;
@@ -66,10 +75,12 @@ void Membership::start(Instant now) {
 
 bool Membership::heard_recently(NodeId id, Instant now) const {
   auto it = peers_.find(id);
-  return it != peers_.end() && !it->second.last_heard.is_never() && now - it->second.last_heard < timing_.timeout;
+  return it != peers_.end() && !it->second.last_heard.is_never() &&
+         now - it->second.last_heard < timing_.timeout;
 }
 
-void Membership::note_peer(PeerInfo& peer, Incarnation incarnation, int network, const wire::Heartbeat& hb, Instant received_at) {
+void Membership::note_peer(PeerInfo& peer, Incarnation incarnation, int network, const wire::Heartbeat& hb,
+                           Instant received_at) {
   if (peer.incarnation != incarnation) {
     peer = PeerInfo{};
     peer.incarnation = incarnation;
@@ -79,7 +90,8 @@ void Membership::note_peer(PeerInfo& peer, Incarnation incarnation, int network,
   if (hb.sent_at_ns() <= peer.sent_at_ns) return;  // overtaken, or the same one over another network
   peer.sent_at_ns = hb.sent_at_ns();
   peer.received_at = received_at;
-  peer.phase = static_cast<Phase>(std::clamp<int>(hb.phase() - 1, 0, 4));  // wire STARTING and JOINING are one here
+  peer.phase =
+      static_cast<Phase>(std::clamp<int>(hb.phase() - 1, 0, 4));  // wire STARTING and JOINING are one here
   if (hb.phase() == wire::Heartbeat::STARTING) peer.phase = Phase::joining;
   peer.epoch = hb.epoch();
   peer.heartbeat_epoch = hb.phase() == wire::Heartbeat::MEMBER ? hb.epoch() : 0;
@@ -93,16 +105,19 @@ void Membership::note_peer(PeerInfo& peer, Incarnation incarnation, int network,
   peer.accepted = hb.accepted();
   peer.lost = hb.lost();
   peer.version_max = hb.version_max();
-  if (hb.echo_ns() != 0 && hb.echo_incarnation() == incarnation_.value && hb.phase() == wire::Heartbeat::MEMBER &&
+  if (hb.echo_ns() != 0 && hb.echo_incarnation() == incarnation_.value &&
+      hb.phase() == wire::Heartbeat::MEMBER &&
       (hb.echo_ns() > peer.echo_ns || peer.echo_epoch != hb.epoch())) {
     peer.echo_ns = hb.echo_ns();
     peer.echo_epoch = hb.epoch();
   }
 }
 
-void Membership::on_heartbeat(NodeId from, Incarnation incarnation, int network, const wire::Heartbeat& hb, Instant received_at,
-                              Instant now) {
-  if (from == self_ || from.is_none() || from.value > nodes_max || common_version(hb.version_min(), hb.version_max()) == 0) return;
+void Membership::on_heartbeat(NodeId from, Incarnation incarnation, int network, const wire::Heartbeat& hb,
+                              Instant received_at, Instant now) {
+  if (from == self_ || from.is_none() || from.value > nodes_max ||
+      common_version(hb.version_min(), hb.version_max()) == 0)
+    return;
   note_peer(peers_[from], incarnation, network, hb, received_at);
   switch (phase_) {
     case Phase::joining:
@@ -126,20 +141,23 @@ void Membership::heartbeat_as_member(NodeId from, const wire::Heartbeat& hb, Ins
       must_leave("removed from the cluster: " + won.text() + " was formed without this node", now);
       return;
     }
-    if (won.epoch.value >= highest_promise_ && regroup_ && regroup_->accepted == won.epoch.value) install(won, now);
+    if (won.epoch.value >= highest_promise_ && regroup_ && regroup_->accepted == won.epoch.value)
+      install(won, now);
     return;
   }
   auto member = view_.members.find(from);
   if (member != view_.members.end()) {
     if (member->second != peer.incarnation) {
       if (phase_ == Phase::member)
-        enter_regroup(RegroupCause::incarnation_changed, "node " + std::to_string(from.value) + " restarted", now);
+        enter_regroup(RegroupCause::incarnation_changed, "node " + std::to_string(from.value) + " restarted",
+                      now);
     } else if (peer.going && hb.epoch() == view_.epoch.value) {
       if (phase_ == Phase::member)
         enter_regroup(RegroupCause::node_going, "node " + std::to_string(from.value) + " leaves", now);
       else
         regroup_->given_up.add(from);
-    } else if (hb.phase() == wire::Heartbeat::REGROUP && hb.regroup_base() == view_.epoch.value && phase_ == Phase::member) {
+    } else if (hb.phase() == wire::Heartbeat::REGROUP && hb.regroup_base() == view_.epoch.value &&
+               phase_ == Phase::member) {
       enter_regroup(RegroupCause::told_by_peer,
                     "node " + std::to_string(from.value) + " regroups: " +
                         to_string(static_cast<RegroupCause>(std::min<uint32_t>(hb.regroup_cause(), 10))),
@@ -170,7 +188,8 @@ void Membership::on_starved(Duration late, Instant now) {
   // R5: what arrived while we slept is still in the socket. Nobody is accused before two more intervals.
   events_.trace("core ran " + std::to_string(late.ms()) + " ms late: listening before accusing anybody");
   for (auto& [id, peer] : peers_)
-    if (!peer.last_heard.is_never()) peer.last_heard = std::max(peer.last_heard, now - timing_.timeout + timing_.interval * 2);
+    if (!peer.last_heard.is_never())
+      peer.last_heard = std::max(peer.last_heard, now - timing_.timeout + timing_.interval * 2);
 }
 
 void Membership::renew_lease(Instant now) {
@@ -179,7 +198,9 @@ void Membership::renew_lease(Instant now) {
   for (const auto& [id, incarnation] : view_.members) {
     if (id == self_) continue;
     auto it = peers_.find(id);
-    if (it == peers_.end() || it->second.echo_epoch != view_.epoch.value || it->second.incarnation != incarnation) return;
+    if (it == peers_.end() || it->second.echo_epoch != view_.epoch.value ||
+        it->second.incarnation != incarnation)
+      return;
     oldest = std::min(oldest, Instant{static_cast<int64_t>(it->second.echo_ns)});
   }
   lease_until_ = std::max(lease_until_, oldest + timing_.lease());
@@ -191,11 +212,21 @@ wire::Heartbeat Membership::make_heartbeat(NodeId to, Instant now) {
   hb.set_epoch(view_.epoch.value);
   const bool in_regroup = regroup_.has_value();
   switch (phase_) {
-    case Phase::joining: hb.set_phase(in_regroup ? wire::Heartbeat::REGROUP : wire::Heartbeat::JOINING); break;
-    case Phase::forming: hb.set_phase(wire::Heartbeat::FORMING); break;
-    case Phase::member: hb.set_phase(wire::Heartbeat::MEMBER); break;
-    case Phase::regroup: hb.set_phase(wire::Heartbeat::REGROUP); break;
-    case Phase::leaving: hb.set_phase(wire::Heartbeat::LEAVING); break;
+    case Phase::joining:
+      hb.set_phase(in_regroup ? wire::Heartbeat::REGROUP : wire::Heartbeat::JOINING);
+      break;
+    case Phase::forming:
+      hb.set_phase(wire::Heartbeat::FORMING);
+      break;
+    case Phase::member:
+      hb.set_phase(wire::Heartbeat::MEMBER);
+      break;
+    case Phase::regroup:
+      hb.set_phase(wire::Heartbeat::REGROUP);
+      break;
+    case Phase::leaving:
+      hb.set_phase(wire::Heartbeat::LEAVING);
+      break;
   }
   hb.set_sent_at_ns(now.ns);
   hb.set_version_min(protocol_version_min);
@@ -267,8 +298,11 @@ void Membership::install(const View& view, Instant now) {
   for (NodeId id : removed) {
     auto it = peers_.find(id);
     if (id == self_ || it == peers_.end()) continue;
-    // A restarted service has swept what its earlier life left before it speaks; one that ended its resources said so.
-    if (it->second.incarnation != previous.members[id] || it->second.resources_ended || it->second.echoed_receipt.is_never()) continue;
+    // A restarted service has swept what its earlier life left before it speaks; one that ended its resources
+    // said so.
+    if (it->second.incarnation != previous.members[id] || it->second.resources_ended ||
+        it->second.echoed_receipt.is_never())
+      continue;
     // Clocks may drift by 1 in 1000 (DESIGN 4).
     Duration lease = timing_.lease();
     guard_until_ = std::max(guard_until_, it->second.echoed_receipt + lease + lease / 1000);
@@ -276,7 +310,8 @@ void Membership::install(const View& view, Instant now) {
   if (regroup_) last_regroup_ = now - regroup_->begun;
   bool joiners_missing = false;
   if (regroup_)
-    for (const auto& [id, incarnation] : regroup_->joiners) joiners_missing = joiners_missing || !view.contains(id, incarnation);
+    for (const auto& [id, incarnation] : regroup_->joiners)
+      joiners_missing = joiners_missing || !view.contains(id, incarnation);
   if (joiners_missing) join_blocked_until_ = now + Duration::seconds(1);
   view_ = view;
   highest_promise_ = std::max(highest_promise_, view.epoch.value);
@@ -300,7 +335,9 @@ void Membership::consider_join(Instant now) {
   std::map<NodeId, Incarnation> joiners;
   for (NodeId id : events_.configured() - view_.set()) {
     auto it = peers_.find(id);
-    if (it == peers_.end() || it->second.phase != Phase::joining || it->second.going || !heard_recently(id, now)) continue;
+    if (it == peers_.end() || it->second.phase != Phase::joining || it->second.going ||
+        !heard_recently(id, now))
+      continue;
     if (!events_.connected(id) || !it->second.heard.contains_all(view_.set())) continue;
     bool all_hear_it = true;
     for (NodeId m : view_.set())
@@ -316,10 +353,12 @@ void Membership::consider_join(Instant now) {
 void Membership::tick_member(Instant now) {
   std::string silent;
   for (const auto& [id, incarnation] : view_.members)
-    if (id != self_ && !heard_recently(id, now)) silent += (silent.empty() ? "" : ", ") + std::to_string(id.value);
+    if (id != self_ && !heard_recently(id, now))
+      silent += (silent.empty() ? "" : ", ") + std::to_string(id.value);
   if (!silent.empty()) {
     enter_regroup(RegroupCause::heartbeat_timeout,
-                  "node " + silent + " was not heard for " + std::to_string(timing_.timeout.ms()) + " ms", now);
+                  "node " + silent + " was not heard for " + std::to_string(timing_.timeout.ms()) + " ms",
+                  now);
     return;
   }
   if (view_.owner == self_) {
@@ -328,8 +367,9 @@ void Membership::tick_member(Instant now) {
       return;
     }
     if (quorum_.holding() && now - quorum_.proven_at() > timing_.quorum_stall_max) {
-      must_leave("no beacon reached the quorum LUN for " + std::to_string(timing_.quorum_stall_max.ms()) + " ms: " +
-                     quorum_.degraded_reason(), now);
+      must_leave("no beacon reached the quorum LUN for " + std::to_string(timing_.quorum_stall_max.ms()) +
+                     " ms: " + quorum_.degraded_reason(),
+                 now);
       return;
     }
   }
@@ -343,8 +383,10 @@ void Membership::tick_member(Instant now) {
     for (const auto& [id, incarnation] : view_.members)
       if (id != self_ && id != view_.owner && peers_[id].reaches_lun) other = true;
     if (other && now - owner_degraded_since_ > Duration::seconds(3)) {
-      enter_regroup(RegroupCause::quorum_unreachable_at_owner,
-                    "node " + std::to_string(view_.owner.value) + " does not reach the quorum LUN, another member does", now);
+      enter_regroup(
+          RegroupCause::quorum_unreachable_at_owner,
+          "node " + std::to_string(view_.owner.value) + " does not reach the quorum LUN, another member does",
+          now);
       return;
     }
   }
@@ -391,7 +433,8 @@ Instant Membership::next_deadline() const {
 
 void Membership::accuse(NodeSet suspects, Instant now) {
   if (phase_ != Phase::member || suspects.empty()) return;
-  enter_regroup(RegroupCause::update_timeout, "node " + holdfast::to_string(suspects) + " did not acknowledge an update in time", now,
+  enter_regroup(RegroupCause::update_timeout,
+                "node " + holdfast::to_string(suspects) + " did not acknowledge an update in time", now,
                 [&](Regroup& r) { r.given_up = r.accused = suspects; });
 }
 

@@ -1,7 +1,6 @@
 // Membership: heartbeats, join, leave and regroup (M1, M2). Keeps every member's view exactly identical.
-// Pure: see docs/protocols/membership.md. Datagrams carry the whole protocol; each is complete in itself, so loss,
-// duplication and reordering need no special care.
-// Invariants:
+// Pure: see docs/protocols/membership.md. Datagrams carry the whole protocol; each is complete in itself, so
+// loss, duplication and reordering need no special care. Invariants:
 //   R1  the epoch of the installed view never decreases, and a view is installed only when it won the quorum.
 //   R2  a node accepts at most one nomination an epoch, and none below one that it accepted.
 //   R3  a member in a regroup echoes nobody: the working lease of whoever is removed runs out.
@@ -22,13 +21,13 @@ namespace holdfast::core {
 
 struct View {
   Epoch epoch;
-  NodeId owner;                          // quorum owner and locker
+  NodeId owner;  // quorum owner and locker
   std::map<NodeId, Incarnation> members;
   NodeSet set() const;
   bool contains(NodeId id, Incarnation incarnation) const;
   static View from(const wire::View& message);
   wire::View to_message() const;
-  std::string text() const;              // "epoch 7 {1,2,3} owner 1"
+  std::string text() const;  // "epoch 7 {1,2,3} owner 1"
 };
 
 enum class Phase : uint8_t { joining, forming, member, regroup, leaving };
@@ -36,8 +35,17 @@ const char* to_string(Phase phase);
 
 // Why a regroup began. Traced and counted.
 enum class RegroupCause : uint8_t {
-  none, heartbeat_timeout, told_by_peer, incarnation_changed, node_going, join, quorum_rekey, quorum_unreachable_at_owner,
-  quorum_move, update_timeout, nominee_lost
+  none,
+  heartbeat_timeout,
+  told_by_peer,
+  incarnation_changed,
+  node_going,
+  join,
+  quorum_rekey,
+  quorum_unreachable_at_owner,
+  quorum_move,
+  update_timeout,
+  nominee_lost
 };
 const char* to_string(RegroupCause cause);
 
@@ -59,44 +67,44 @@ class MembershipEvents {
   virtual void on_view_installed(const View& previous, const View& now, NodeSet removed) = 0;
   // This life must end: resources are terminated, then the node tries to join again.
   virtual void on_must_leave(const std::string& reason) = 0;
-  virtual bool connected(NodeId peer) const = 0;             // a TLS session exists
-  virtual NodeSet configured() const = 0;                    // nodes of the database (or of the configuration file)
+  virtual bool connected(NodeId peer) const = 0;  // a TLS session exists
+  virtual NodeSet configured() const = 0;         // nodes of the database (or of the configuration file)
   virtual std::string node_name(NodeId id) const = 0;
   virtual void trace(const std::string& text) = 0;
 };
 
 struct PeerInfo {
-  Instant last_heard;                       // any datagram of its current incarnation
+  Instant last_heard;  // any datagram of its current incarnation
   Incarnation incarnation;
   Phase phase = Phase::joining;
   uint64_t epoch = 0;
-  uint64_t sent_at_ns = 0;                  // of the newest heartbeat, its clock
-  Instant received_at;                      // when that one arrived, our clock
+  uint64_t sent_at_ns = 0;  // of the newest heartbeat, its clock
+  Instant received_at;      // when that one arrived, our clock
   uint64_t heartbeat_epoch = 0;
-  Instant echoed_receipt;                   // receipt of the newest heartbeat of it that we echoed (R3)
+  Instant echoed_receipt;  // receipt of the newest heartbeat of it that we echoed (R3)
   bool reaches_lun = false;
   bool going = false;
   bool resources_ended = false;
-  uint64_t echo_ns = 0;                     // our newest send time that it echoed in our epoch
+  uint64_t echo_ns = 0;  // our newest send time that it echoed in our epoch
   uint64_t echo_epoch = 0;
   NodeSet heard;
   uint64_t disk_epoch = 0;
   wire::Load load;
   uint32_t core_late_ms = 0;
   std::array<Instant, networks_max> last_heard_on{};
-  uint64_t accepted = 0;                    // nomination it accepted
+  uint64_t accepted = 0;  // nomination it accepted
   uint64_t lost = 0;
   uint32_t version_max = 0;
 };
 
 class Membership {
  public:
-  Membership(NodeId self, Incarnation incarnation, std::string name, MembershipTiming timing, QuorumManager& quorum,
-             MembershipEvents& events);
+  Membership(NodeId self, Incarnation incarnation, std::string name, MembershipTiming timing,
+             QuorumManager& quorum, MembershipEvents& events);
 
   void start(Instant now);
-  void on_heartbeat(NodeId from, Incarnation incarnation, int network, const wire::Heartbeat& heartbeat, Instant received_at,
-                    Instant now);
+  void on_heartbeat(NodeId from, Incarnation incarnation, int network, const wire::Heartbeat& heartbeat,
+                    Instant received_at, Instant now);
   void on_arbitrated(const ArbitrationResult& result, Instant now);
   void on_time(Instant now);
   Instant next_deadline() const;
@@ -141,25 +149,26 @@ class Membership {
     uint64_t promised() const { return promises.empty() ? 0 : promises.back().epoch.value; }
   };
   struct Regroup {
-    uint64_t base = 0;                     // epoch of the regrouped view
-    bool guest = false;                    // this node is being joined, not a member of the base view
+    uint64_t base = 0;   // epoch of the regrouped view
+    bool guest = false;  // this node is being joined, not a member of the base view
     Instant begun;
     RegroupCause cause = RegroupCause::none;
     std::map<NodeId, Row> rows;
-    std::map<NodeId, Instant> heard_at;    // last datagram of this regroup
+    std::map<NodeId, Instant> heard_at;  // last datagram of this regroup
     NodeSet given_up;
-    NodeSet accused;                       // did not acknowledge an update: not to come back in this regroup
+    NodeSet accused;  // did not acknowledge an update: not to come back in this regroup
     std::map<NodeId, Incarnation> joiners;
-    NodeId wanted_owner;                   // quorum move
-    std::optional<wire::Nomination> nomination;   // newest known
+    NodeId wanted_owner;                         // quorum move
+    std::optional<wire::Nomination> nomination;  // newest known
     uint64_t accepted = 0;
-    uint64_t arbitrating = 0;              // epoch this node is contesting
+    uint64_t arbitrating = 0;  // epoch this node is contesting
     Instant nominated_at;
     bool pruned = false;
   };
 
   // membership.cc
-  void note_peer(PeerInfo& peer, Incarnation incarnation, int network, const wire::Heartbeat& heartbeat, Instant received_at);
+  void note_peer(PeerInfo& peer, Incarnation incarnation, int network, const wire::Heartbeat& heartbeat,
+                 Instant received_at);
   void heartbeat_as_member(NodeId from, const wire::Heartbeat& heartbeat, Instant now);
   void heartbeat_as_outsider(NodeId from, const wire::Heartbeat& heartbeat, Instant now);
   void tick_member(Instant now);
@@ -207,10 +216,10 @@ class Membership {
   Instant owner_degraded_since_;
   Instant join_blocked_until_;
   Instant form_blocked_until_;
-  Instant leave_at_;                        // pruned or lost: leave then
+  Instant leave_at_;  // pruned or lost: leave then
   std::string leave_reason_;
   uint64_t lost_epoch_ = 0;
-  uint64_t highest_promise_ = 0;            // R2, over all regroups of this life
+  uint64_t highest_promise_ = 0;  // R2, over all regroups of this life
   bool going_ = false;
   bool resources_ended_ = false;
   bool ready_ = false;

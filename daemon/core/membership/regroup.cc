@@ -1,5 +1,6 @@
-// The stages of a regroup (docs/protocols/membership.md): Activate (rows settle), Closing (the matrix is complete),
-// Pruning (largest connected set), nomination and arbitration, and the installation of the view that won.
+// The stages of a regroup (docs/protocols/membership.md): Activate (rows settle), Closing (the matrix is
+// complete), Pruning (largest connected set), nomination and arbitration, and the installation of the view
+// that won.
 #include <algorithm>
 
 #include "core/membership/clique.h"
@@ -70,7 +71,9 @@ void Membership::heartbeat_in_regroup(NodeId from, const wire::Heartbeat& hb, In
   const PeerInfo& peer = peers_[from];
   const bool member = !regroup_->guest && view_.contains(from, peer.incarnation);
   auto joiner = regroup_->joiners.find(from);
-  if (!member && !regroup_->guest && (joiner == regroup_->joiners.end() || joiner->second != peer.incarnation)) return;
+  if (!member && !regroup_->guest &&
+      (joiner == regroup_->joiners.end() || joiner->second != peer.incarnation))
+    return;
   if (peer.going || regroup_->accused.contains(from)) return;
 
   Row& own = own_row();
@@ -83,7 +86,8 @@ void Membership::heartbeat_in_regroup(NodeId from, const wire::Heartbeat& hb, In
   for (const auto& m : hb.rows()) {
     NodeId id{m.node()};
     if (id == self_ || id.is_none() || id.value > nodes_max) continue;
-    if (!regroup_->guest && !view_.contains(id, Incarnation{m.incarnation()}) && !regroup_->joiners.count(id)) continue;
+    if (!regroup_->guest && !view_.contains(id, Incarnation{m.incarnation()}) && !regroup_->joiners.count(id))
+      continue;
     Row& row = regroup_->rows[id];
     if (row.incarnation.value == m.incarnation() && row.version >= m.version()) continue;
     row.incarnation = Incarnation{m.incarnation()};
@@ -97,7 +101,9 @@ void Membership::heartbeat_in_regroup(NodeId from, const wire::Heartbeat& hb, In
   if (from == view_.owner && !regroup_->guest)
     for (const auto& j : hb.join()) regroup_->joiners[NodeId{j.node()}] = Incarnation{j.incarnation()};
   if (hb.lost() != 0 && hb.lost() == regroup_->accepted) {
-    must_leave("the contest for epoch " + std::to_string(hb.lost()) + " was lost: another part of the cluster owns the quorum", now);
+    must_leave("the contest for epoch " + std::to_string(hb.lost()) +
+                   " was lost: another part of the cluster owns the quorum",
+               now);
     return;
   }
   if (hb.has_nomination() &&
@@ -115,7 +121,8 @@ void Membership::settle(Instant now) {
     const bool joiner = regroup_->joiners.count(id) != 0;
     bool silent = !heard_recently(id, now);
     auto peer = peers_.find(id);
-    if (!regroup_->guest && !joiner && peer != peers_.end() && !view_.contains(id, peer->second.incarnation)) silent = true;
+    if (!regroup_->guest && !joiner && peer != peers_.end() && !view_.contains(id, peer->second.incarnation))
+      silent = true;
     if (joiner && !heard.contains(id) && now - regroup_->begun > joiner_patience) silent = true;
     if (silent || regroup_->given_up.contains(id)) {
       heard.remove(id);
@@ -139,7 +146,9 @@ void Membership::tick_regroup(Instant now) {
     if (regroup_->guest)
       regroup_.reset();
     else
-      must_leave("the regroup did not end within " + std::to_string(timing_.quorum_stall_max.ms()) + " ms (" + phase_reason_ + ")", now);
+      must_leave("the regroup did not end within " + std::to_string(timing_.quorum_stall_max.ms()) + " ms (" +
+                     phase_reason_ + ")",
+                 now);
     return;
   }
   settle(now);
@@ -192,7 +201,8 @@ void Membership::close_and_nominate(Instant now) {
     }
     if (leave_at_.is_never()) {
       leave_at_ = now + timing_.timeout + Duration::seconds(1);
-      leave_reason_ = "pruned: this node does not hear every member, nodes " + holdfast::to_string(set) + " stay";
+      leave_reason_ =
+          "pruned: this node does not hear every member, nodes " + holdfast::to_string(set) + " stay";
     }
     return;
   }
@@ -246,7 +256,9 @@ void Membership::close_and_nominate(Instant now) {
 
 void Membership::accept(const wire::Nomination& n, Instant now) {
   View view = View::from(n.view());
-  if (n.base_epoch() != regroup_->base || view.epoch.value <= highest_promise_ || !view.contains(self_, incarnation_)) return;
+  if (n.base_epoch() != regroup_->base || view.epoch.value <= highest_promise_ ||
+      !view.contains(self_, incarnation_))
+    return;
   const Row& own = own_row();
   if (!own.settled || !own.heard.contains_all(view.set())) return;
   highest_promise_ = view.epoch.value;  // R2
@@ -262,7 +274,8 @@ Duration Membership::manners(NodeSet set) const {
   int steps = 2 * set.size() < before ? 2 : 0;
   if (view_.owner != self_) {
     auto owner = peers_.find(view_.owner);
-    const bool gone = owner != peers_.end() && (owner->second.going || owner->second.incarnation != view_.members.at(view_.owner));
+    const bool gone = owner != peers_.end() &&
+                      (owner->second.going || owner->second.incarnation != view_.members.at(view_.owner));
     const auto& seen = quorum_.observation();
     const bool in_set = set.contains(view_.owner);
     const bool stale = !seen || seen->read_at - seen->changed_at > Duration::milliseconds(400);
@@ -276,15 +289,18 @@ void Membership::contest_if_all_accepted(Instant now) {
   View view = View::from(regroup_->nomination->view());
   if (view.owner != self_ || regroup_->accepted != view.epoch.value) return;
   for (const auto& [id, incarnation] : view.members)
-    if (id != self_ && (peers_[id].accepted != view.epoch.value || peers_[id].incarnation != incarnation)) return;
+    if (id != self_ && (peers_[id].accepted != view.epoch.value || peers_[id].incarnation != incarnation))
+      return;
   regroup_->arbitrating = view.epoch.value;
   ArbitrationRequest request;
   request.view = view.to_message();
-  for (const auto& p : regroup_->nomination->predecessors()) request.predecessors.push_back({Epoch{p.epoch()}, NodeId{p.owner()}});
+  for (const auto& p : regroup_->nomination->predecessors())
+    request.predecessors.push_back({Epoch{p.epoch()}, NodeId{p.owner()}});
   request.configured = events_.configured();
   request.manners = manners(view.set());
   request.patience = Duration::seconds(2);
-  events_.trace("contests the quorum for " + view.text() + (request.manners.ns ? " after " + std::to_string(request.manners.ms()) + " ms" : ""));
+  events_.trace("contests the quorum for " + view.text() +
+                (request.manners.ns ? " after " + std::to_string(request.manners.ms()) + " ms" : ""));
   (void)now;
   quorum_.arbitrate(std::move(request));
 }
@@ -314,7 +330,8 @@ void Membership::on_arbitrated(const ArbitrationResult& result, Instant now) {
   if (result.outcome == Outcome::won) {
     if (highest_promise_ != result.epoch.value || !regroup_->nomination ||
         regroup_->nomination->view().epoch() != result.epoch.value) {
-      events_.trace("won epoch " + std::to_string(result.epoch.value) + ", but its set has promised itself to a newer one");
+      events_.trace("won epoch " + std::to_string(result.epoch.value) +
+                    ", but its set has promised itself to a newer one");
       quorum_.observe();
       return;
     }
@@ -326,7 +343,8 @@ void Membership::on_arbitrated(const ArbitrationResult& result, Instant now) {
     must_leave("quorum lost: " + result.reason, now);
     return;
   }
-  events_.trace("the quorum LUN does not answer: " + result.reason);  // tick_regroup tries again until the bound
+  events_.trace("the quorum LUN does not answer: " +
+                result.reason);  // tick_regroup tries again until the bound
 }
 
 }  // namespace holdfast::core

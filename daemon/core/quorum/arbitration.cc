@@ -45,8 +45,10 @@ Task<bool> QuorumManager::write_superblock(const disk::Superblock& superblock) {
   co_return true;
 }
 
-// Takes the reservation from `victim` with one atomic command on the expected value. `again`: read and decide anew.
-Task<QuorumManager::Verdict> QuorumManager::seize(const ArbitrationRequest&, ReservationKey wanted, ReservationKey victim) {
+// Takes the reservation from `victim` with one atomic command on the expected value. `again`: read and decide
+// anew.
+Task<QuorumManager::Verdict> QuorumManager::seize(const ArbitrationRequest&, ReservationKey wanted,
+                                                  ReservationKey victim) {
   auto registered = co_await simple(LunOp::Kind::register_ignore, wanted);
   if (!registered.ok()) co_return Verdict::again;
   auto taken = co_await simple(LunOp::Kind::preempt, wanted, victim);
@@ -59,14 +61,17 @@ Task<QuorumManager::Verdict> QuorumManager::seize(const ArbitrationRequest&, Res
   co_return taken.ok() ? Verdict::won : Verdict::again;
 }
 
-Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& request, const disk::Superblock& wanted,
-                                                    std::string* reason) {
+Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& request,
+                                                    const disk::Superblock& wanted, std::string* reason) {
   const ReservationKey own = key_of(Epoch{request.view.epoch()}, config_.self);
   const Epoch newest = request.predecessors.back().epoch;
-  auto is_ours = [&](const disk::Superblock& s) { return s.epoch() == request.view.epoch() && s.holder() == config_.self.value; };
+  auto is_ours = [&](const disk::Superblock& s) {
+    return s.epoch() == request.view.epoch() && s.holder() == config_.self.value;
+  };
   auto is_predecessor = [&](const disk::Superblock& s) {
-    return std::any_of(request.predecessors.begin(), request.predecessors.end(),
-                       [&](const Predecessor& p) { return p.epoch.value == s.epoch() && p.holder.value == s.holder(); });
+    return std::any_of(request.predecessors.begin(), request.predecessors.end(), [&](const Predecessor& p) {
+      return p.epoch.value == s.epoch() && p.holder.value == s.holder();
+    });
   };
 
   HeadView head;
@@ -84,8 +89,8 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   // The superblock is the judge: a newer one that is not ours means that another view won.
   const bool judged = is_ours(head.superblock) || is_predecessor(head.superblock);
   if (!judged && head.superblock.epoch() >= newest.value) {
-    *reason = "epoch " + std::to_string(head.superblock.epoch()) + " of node " + std::to_string(head.superblock.holder()) +
-              " owns the quorum LUN";
+    *reason = "epoch " + std::to_string(head.superblock.epoch()) + " of node " +
+              std::to_string(head.superblock.holder()) + " owns the quorum LUN";
     co_return Verdict::lost;
   }
 
@@ -131,8 +136,8 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
     if (verdict != Verdict::won) co_return Verdict::again;
   } else {
     *reason = "key " + to_string(held.holder) + " holds the quorum LUN" +
-              (held.holder.tag() == config_.tag ? " (node " + std::to_string(held.holder.node().value) + ", epoch " +
-                                                      std::to_string(held.holder.counter()) + ")"
+              (held.holder.tag() == config_.tag ? " (node " + std::to_string(held.holder.node().value) +
+                                                      ", epoch " + std::to_string(held.holder.counter()) + ")"
                                                 : " and is not of this cluster");
     co_return Verdict::lost;
   }
@@ -160,7 +165,8 @@ Task<void> QuorumManager::arbitration_job(ArbitrationRequest request) {
   }
   const Instant contest = lane_.now();
 
-  disk::Superblock wanted = observation_ && observation_->head.valid ? observation_->head.superblock : superblock_;
+  disk::Superblock wanted =
+      observation_ && observation_->head.valid ? observation_->head.superblock : superblock_;
   int rounds = 0;
   while (true) {
     bool open = co_await lane_.ensure_open(config_.open_deadline);
@@ -197,7 +203,8 @@ Task<void> QuorumManager::arbitration_job(ArbitrationRequest request) {
     }
     co_await lane_.sleep(Duration::milliseconds(lane_.open && rounds < 10 ? 1 : 100));
   }
-  if (result.outcome != ArbitrationResult::Outcome::won && lane_.open && key_session_ == lane_.session && !key_.is_none()) {
+  if (result.outcome != ArbitrationResult::Outcome::won && lane_.open && key_session_ == lane_.session &&
+      !key_.is_none()) {
     co_await simple(LunOp::Kind::register_key, key_, ReservationKey{});
     key_ = {};
   }

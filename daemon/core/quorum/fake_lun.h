@@ -1,5 +1,6 @@
-// FakeLun: a LUN with SCSI-3 reservations in memory, for unit tests of the core. Several nexuses may use it; each is
-// a number. Only what the core orders is modelled: type 1 reservations, unit attentions left out (the adapter repeats).
+// FakeLun: a LUN with SCSI-3 reservations in memory, for unit tests of the core. Several nexuses may use it;
+// each is a number. Only what the core orders is modelled: type 1 reservations, unit attentions left out (the
+// adapter repeats).
 #pragma once
 
 #include <cstring>

@@ -1,5 +1,5 @@
-// LunLane: the one queue of work for the quorum LUN. Jobs (coroutines) run strictly one after the other; within a job
-// each command waits for its completion. So no two sequences ever interleave on the nexus.
+// LunLane: the one queue of work for the quorum LUN. Jobs (coroutines) run strictly one after the other;
+// within a job each command waits for its completion. So no two sequences ever interleave on the nexus.
 #pragma once
 
 #include <coroutine>

@@ -2,10 +2,10 @@
 // reservation (type 1, Write Exclusive) of the quorum LUN; the holder's key encodes the epoch. See
 // docs/protocols/quorum.md. Pure: it orders LunOps and is told their results.
 // Invariants:
-//   R1  the victim of a preempt is a key that was nominated (or older than the superblock), never one of the race.
-//   R2  a win is reported only after: reservation read back = ours, superblock durable, both read once more.
-//   R3  no I/O of a holder goes over a session that has not re-keyed to a new epoch.
-//   R4  a LUN that does not answer is never a conflict.
+//   R1  the victim of a preempt is a key that was nominated (or older than the superblock), never one of the
+//   race. R2  a win is reported only after: reservation read back = ours, superblock durable, both read once
+//   more. R3  no I/O of a holder goes over a session that has not re-keyed to a new epoch. R4  a LUN that
+//   does not answer is never a conflict.
 #pragma once
 
 #include <functional>
@@ -46,8 +46,8 @@ struct ArbitrationResult {
 struct HeadObservation {
   HeadView head;
   std::optional<Beacon> beacon;
-  Instant read_at;          // when this was read
-  Instant changed_at;       // when beacon or superblock last differed from the read before
+  Instant read_at;     // when this was read
+  Instant changed_at;  // when beacon or superblock last differed from the read before
 };
 
 class QuorumEvents {
@@ -78,10 +78,12 @@ class QuorumManager {
   // Begins to watch the LUN as an observer.
   void start(Instant now);
   void arbitrate(ArbitrationRequest request);
-  // The view this node won is installed: beacons begin. `observe` ends that role (another node owns the quorum).
+  // The view this node won is installed: beacons begin. `observe` ends that role (another node owns the
+  // quorum).
   void hold(Epoch epoch);
   void observe();
-  // Holder, orderly end: superblock with orderly_shutdown, then release and unregister. `done` is always called.
+  // Holder, orderly end: superblock with orderly_shutdown, then release and unregister. `done` is always
+  // called.
   void resign(bool orderly_shutdown, std::function<void()> done);
   // Reads the head at once (forming, manners).
   void watch_now() { next_watch_ = Instant{1}; }
@@ -108,7 +110,8 @@ class QuorumManager {
  private:
   enum class Verdict : uint8_t { won, lost, again };
   Task<void> arbitration_job(ArbitrationRequest request);
-  Task<Verdict> attempt(const ArbitrationRequest& request, const disk::Superblock& wanted, std::string* reason);
+  Task<Verdict> attempt(const ArbitrationRequest& request, const disk::Superblock& wanted,
+                        std::string* reason);
   Task<Verdict> seize(const ArbitrationRequest& request, ReservationKey wanted, ReservationKey victim);
   Task<LunResult> simple(LunOp::Kind kind, ReservationKey own = {}, ReservationKey other = {});
   Task<LunResult> read_head(HeadView* head, std::optional<Beacon>* beacon);
@@ -119,7 +122,9 @@ class QuorumManager {
   Task<void> resign_job(bool orderly, std::function<void()> done);
   void remember_head(const HeadView& head, const std::optional<Beacon>& beacon);
   void degrade(const std::string& reason);
-  ReservationKey key_of(Epoch epoch, NodeId node) const { return ReservationKey::make(config_.tag, epoch.value, node); }
+  ReservationKey key_of(Epoch epoch, NodeId node) const {
+    return ReservationKey::make(config_.tag, epoch.value, node);
+  }
 
   Config config_;
   LunLane& lane_;
@@ -128,14 +133,14 @@ class QuorumManager {
   bool started_ = false;
   bool arbitrating_ = false;
   bool holding_ = false;
-  bool degraded_ = false;        // holder that cannot prove its reservation
+  bool degraded_ = false;  // holder that cannot prove its reservation
   bool rekey_reported_ = false;
   std::string degraded_reason_;
   bool reaches_ = false;
-  bool job_waiting_ = false;     // a beacon or watch job is in the lane
-  Epoch epoch_;                  // of the held view
-  ReservationKey key_;           // the key this nexus is registered with; 0 = none
-  uint64_t key_session_ = 0;     // session in which key_ was registered
+  bool job_waiting_ = false;  // a beacon or watch job is in the lane
+  Epoch epoch_;               // of the held view
+  ReservationKey key_;        // the key this nexus is registered with; 0 = none
+  uint64_t key_session_ = 0;  // session in which key_ was registered
   uint64_t beacon_counter_ = 0;
   Instant next_beacon_ = Instant::infinite();
   Instant next_watch_ = Instant::infinite();

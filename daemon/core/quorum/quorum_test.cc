@@ -25,7 +25,8 @@ disk::Superblock formatted(uint64_t lun_bytes) {
 
 void format(testing::FakeLun& lun) {
   auto s = formatted(lun.data.size());
-  for (int copy = 0; copy < 2; ++copy) lun.data.replace(copy * block_bytes, block_bytes, encode_superblock(s, copy));
+  for (int copy = 0; copy < 2; ++copy)
+    lun.data.replace(copy * block_bytes, block_bytes, encode_superblock(s, copy));
   disk::Checkpoint c;
   c.set_generation(1);
   auto bytes = encode_checkpoint(c);
@@ -34,8 +35,14 @@ void format(testing::FakeLun& lun) {
 
 // One node's quorum part on the shared fake LUN; commands wait in a queue until the test lets them run.
 struct Node : QuorumEvents {
-  Node(testing::FakeLun& lun, int id, int nexus) : lun(lun), id(id), nexus(nexus), lane([this](LunOp op) { queue.push_back(std::move(op)); }),
-        quorum({"c1", 0x1234, NodeId{static_cast<uint64_t>(id)}, Incarnation{static_cast<uint64_t>(id)}}, lane, *this), log(lane) {
+  Node(testing::FakeLun& lun, int id, int nexus)
+      : lun(lun),
+        id(id),
+        nexus(nexus),
+        lane([this](LunOp op) { queue.push_back(std::move(op)); }),
+        quorum({"c1", 0x1234, NodeId{static_cast<uint64_t>(id)}, Incarnation{static_cast<uint64_t>(id)}},
+               lane, *this),
+        log(lane) {
     lane.set_now(now);
     quorum.start(now);
   }
@@ -111,7 +118,8 @@ TEST_F(QuorumTest, EveryInterleavingOfTwoChallengersHasOneWinner) {
     auto s = formatted(quorum_lun_bytes_min);
     s.set_epoch(5);
     s.set_holder(3);
-    for (int copy = 0; copy < 2; ++copy) disk.data.replace(copy * block_bytes, block_bytes, encode_superblock(s, copy));
+    for (int copy = 0; copy < 2; ++copy)
+      disk.data.replace(copy * block_bytes, block_bytes, encode_superblock(s, copy));
     const bool amnesia = seed % 3 == 0;
     if (!amnesia) {
       disk.keys[1] = ReservationKey::make(0x1234, 5, NodeId{3});
@@ -194,7 +202,8 @@ TEST_F(QuorumTest, LogReplaysWhatWasAppendedAcrossCheckpointsAndRings) {
     recovered.reset();
     n.log.recover(decode_superblocks(lun.data).superblock, [&](const RecoveredLog& r) { recovered = r; });
     n.run(200);
-    ASSERT_TRUE(recovered && recovered->status) << (recovered ? recovered->status.error().text() : "no answer");
+    ASSERT_TRUE(recovered && recovered->status)
+        << (recovered ? recovered->status.error().text() : "no answer");
   };
   recover(a);
   EXPECT_TRUE(recovered->updates.empty());
@@ -225,7 +234,9 @@ TEST_F(QuorumTest, LogReplaysWhatWasAppendedAcrossCheckpointsAndRings) {
       recover(a);
       EXPECT_EQ(recovered->checkpoint.sequence(), checkpointed);
       ASSERT_EQ(recovered->updates.size(), sequence - checkpointed) << i;
-      if (!recovered->updates.empty()) { EXPECT_EQ(recovered->updates.back().sequence(), sequence); }
+      if (!recovered->updates.empty()) {
+        EXPECT_EQ(recovered->updates.back().sequence(), sequence);
+      }
     }
   }
   EXPECT_GT(checkpointed, 0u);

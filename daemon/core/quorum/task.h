@@ -1,5 +1,6 @@
-// Task<T>: a lazily started coroutine of the core. Nothing here knows threads or clocks: a task runs when its awaited
-// completion is handed to the core as an event, so that sequences of commands read as sequences and stay replayable.
+// Task<T>: a lazily started coroutine of the core. Nothing here knows threads or clocks: a task runs when its
+// awaited completion is handed to the core as an event, so that sequences of commands read as sequences and
+// stay replayable.
 #pragma once
 
 #include <coroutine>

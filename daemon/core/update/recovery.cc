@@ -1,5 +1,5 @@
-// Recovery after a change of view: everything that is in the log or at any member is completed at all, and logged,
-// before new work begins (docs/protocols/updates.md, "Recovery").
+// Recovery after a change of view: everything that is in the log or at any member is completed at all, and
+// logged, before new work begins (docs/protocols/updates.md, "Recovery").
 #include <algorithm>
 
 #include "core/update/update_manager.h"
@@ -108,12 +108,13 @@ void UpdateManager::merge_if_complete() {
     received_ = sequence;
   }
   if (logged > received_) {
-    events_.on_replica_broken("the log ends at update " + std::to_string(logged) + ", but updates after " + std::to_string(received_) +
-                              " are missing");
+    events_.on_replica_broken("the log ends at update " + std::to_string(logged) + ", but updates after " +
+                              std::to_string(received_) + " are missing");
     return;
   }
   if (logged < base) {
-    events_.on_replica_broken("the log ends at update " + std::to_string(logged) + ", before the committed update " + std::to_string(base));
+    events_.on_replica_broken("the log ends at update " + std::to_string(logged) +
+                              ", before the committed update " + std::to_string(base));
     return;
   }
   merged_ = true;
@@ -137,7 +138,8 @@ void UpdateManager::merge_if_complete() {
   });
 }
 
-void UpdateManager::bring_up_to_date(NodeId member, const wire::RecoveryReport& report, uint64_t base, uint64_t base_epoch) {
+void UpdateManager::bring_up_to_date(NodeId member, const wire::RecoveryReport& report, uint64_t base,
+                                     uint64_t base_epoch) {
   uint64_t has = report.received_sequence();
   uint64_t same_epoch = base_epoch;
   for (const auto& update : pending_)

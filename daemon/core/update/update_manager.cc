@@ -15,11 +15,13 @@ UpdateManager::UpdateManager(NodeId self, Incarnation incarnation, LogManager& l
 void UpdateManager::submit(Transaction transaction, std::string cause, Instant now, Done done) {
   now_ = now;
   uint64_t id = next_request_++;
-  requests_[id] = Request{std::move(transaction), std::move(cause), std::move(done), now + limits_.request_timeout};
+  requests_[id] =
+      Request{std::move(transaction), std::move(cause), std::move(done), now + limits_.request_timeout};
   if (ready_ && !paused_) dispatch(id);
 }
 
-// Sends the request to the locker. Repeated after each change of view: the locker knows what it has ordered already.
+// Sends the request to the locker. Repeated after each change of view: the locker knows what it has ordered
+// already.
 void UpdateManager::dispatch(uint64_t id) {
   const Request& r = requests_[id];
   wire::UpdateRequest m;
@@ -64,14 +66,16 @@ bool UpdateManager::may_order() const {
   return ready_ && !paused_ && log_.ready() && !checkpoint_hold_ && pending_.size() < limits_.in_flight_max;
 }
 
-void UpdateManager::handle_request(NodeId origin, Incarnation incarnation, wire::UpdateRequest request, Instant now) {
+void UpdateManager::handle_request(NodeId origin, Incarnation incarnation, wire::UpdateRequest request,
+                                   Instant now) {
   RequestId id{origin.value, incarnation.value, request.request()};
   if (auto it = known_.find(id); it != known_.end()) {
     if (it->second <= committed_.value) reply(origin, request.request(), {}, Sequence{it->second});
     return;  // else it is on its way, and answered when it commits
   }
   for (const auto& h : held_)
-    if (h.origin == origin && h.incarnation == incarnation && h.request.request() == request.request()) return;
+    if (h.origin == origin && h.incarnation == incarnation && h.request.request() == request.request())
+      return;
   if (!may_order() || !held_.empty()) {
     held_.push_back({origin, incarnation, std::move(request), now + limits_.hold_timeout});
     order_held();
@@ -203,8 +207,8 @@ void UpdateManager::maybe_checkpoint() {
 void UpdateManager::receive(const wire::Update& update) {
   if (update.sequence() <= received_) return;  // sent again after a change of network or view
   if (update.sequence() != received_ + 1) {
-    events_.on_replica_broken("update " + std::to_string(update.sequence()) + " arrived after " + std::to_string(received_) +
-                              ": one is missing");
+    events_.on_replica_broken("update " + std::to_string(update.sequence()) + " arrived after " +
+                              std::to_string(received_) + ": one is missing");
     return;
   }
   received_ = update.sequence();
@@ -259,7 +263,8 @@ void UpdateManager::on_message(NodeId from, const wire::Peer& m, Instant now) {
     case wire::Peer::kRecoverySnapshot:
       if (!from_owner || is_owner() || ready_) break;
       if (auto ok = tree_.load(m.recovery_snapshot().tree()); !ok) {
-        events_.on_replica_broken("the snapshot from node " + std::to_string(from.value) + " cannot be used: " + ok.error().text());
+        events_.on_replica_broken("the snapshot from node " + std::to_string(from.value) +
+                                  " cannot be used: " + ok.error().text());
         break;
       }
       pending_.clear();
@@ -276,8 +281,8 @@ void UpdateManager::on_message(NodeId from, const wire::Peer& m, Instant now) {
     case wire::Peer::kRecoveryDone:
       if (!from_owner || is_owner() || ready_) break;
       if (m.recovery_done().sequence() != received_) {
-        events_.on_replica_broken("recovery ended at update " + std::to_string(m.recovery_done().sequence()) + ", this node has " +
-                                  std::to_string(received_));
+        events_.on_replica_broken("recovery ended at update " + std::to_string(m.recovery_done().sequence()) +
+                                  ", this node has " + std::to_string(received_));
         break;
       }
       apply_through(m.recovery_done().sequence());
@@ -296,11 +301,13 @@ void UpdateManager::on_time(Instant now) {
   for (auto it = requests_.begin(); it != requests_.end();) {
     auto current = it++;
     if (now < current->second.deadline) continue;
-    finish_request(current->first,
-                   fail(ErrorCode::timeout, "the cluster did not commit the change within " +
-                                                std::to_string(limits_.request_timeout.ms() / 1000) + " s; it may still take effect",
-                        0, "look at 'holdfast cluster status' before repeating it"),
-                   {});
+    finish_request(
+        current->first,
+        fail(ErrorCode::timeout,
+             "the cluster did not commit the change within " +
+                 std::to_string(limits_.request_timeout.ms() / 1000) + " s; it may still take effect",
+             0, "look at 'holdfast cluster status' before repeating it"),
+        {});
     it = requests_.begin();
   }
   if (!is_owner()) return;
@@ -312,14 +319,17 @@ void UpdateManager::on_time(Instant now) {
     Held h = std::move(*it);
     it = held_.erase(it);
     reply(h.origin, h.request.request(),
-          fail(ErrorCode::no_quorum, "the change was refused: the quorum LUN does not accept updates at present", 0,
-               "see 'holdfast quorum status'; nothing was changed"), {});
+          fail(ErrorCode::no_quorum,
+               "the change was refused: the quorum LUN does not accept updates at present", 0,
+               "see 'holdfast quorum status'; nothing was changed"),
+          {});
   }
   if (paused_ && !recovering_) return;
   NodeSet late;
   for (const auto& [id, incarnation] : view_.members) {
     if (id == self_) continue;
-    const bool owes = recovering_ ? now >= recovery_deadline_ && (!reports_.count(id) || (merged_ && acked_[id] < recovery_target_))
+    const bool owes = recovering_ ? now >= recovery_deadline_ &&
+                                        (!reports_.count(id) || (merged_ && acked_[id] < recovery_target_))
                                   : acked_[id] < received_ && now - progress_at_[id] > limits_.ack_timeout;
     if (owes) late.add(id);
   }
@@ -337,7 +347,8 @@ Instant UpdateManager::next_deadline() const {
   if (is_owner() && recovering_) next = std::min(next, recovery_deadline_);
   if (is_owner() && !recovering_ && !paused_ && received_ > committed_.value)
     for (const auto& [id, at] : progress_at_)
-      if (acked_.count(id) && acked_.at(id) < received_) next = std::min(next, at + limits_.ack_timeout + Duration::milliseconds(1));
+      if (acked_.count(id) && acked_.at(id) < received_)
+        next = std::min(next, at + limits_.ack_timeout + Duration::milliseconds(1));
   return next;
 }
 

@@ -1,12 +1,13 @@
-// UpdateManager: the Global Update Manager (M4) with the Database Manager's replica (M3). The quorum owner is the
-// locker: it judges each transaction, gives it its place, sends it to all members and logs it at the same time.
-// Committed = acknowledged by every member of the view and durable in the log up to and including it.
+// UpdateManager: the Global Update Manager (M4) with the Database Manager's replica (M3). The quorum owner is
+// the locker: it judges each transaction, gives it its place, sends it to all members and logs it at the same
+// time. Committed = acknowledged by every member of the view and durable in the log up to and including it.
 // docs/protocols/updates.md. Pure.
 // Invariants:
 //   R1  pending updates are contiguous: committed+1 .. received.
 //   R2  the caller is told only after commit; nothing outside happens for an update that is not committed.
 //   R3  no new sequence number before recovery of the view is complete.
-//   R4  a transaction is judged against the tree with all earlier ordered updates applied, so applying cannot fail.
+//   R4  a transaction is judged against the tree with all earlier ordered updates applied, so applying cannot
+//   fail.
 #pragma once
 
 #include <deque>
@@ -26,8 +27,8 @@ class UpdateEvents {
   virtual ~UpdateEvents() = default;
   virtual void send_peer(NodeId to, const wire::Peer& message) = 0;  // of the current epoch
   virtual void on_committed_update(const wire::Update& update, const std::vector<ChangeNotice>& notices) = 0;
-  virtual void on_tree_replaced() = 0;                     // a snapshot or checkpoint was loaded
-  virtual void on_recovered(Instant now) = 0;              // updates flow again
+  virtual void on_tree_replaced() = 0;         // a snapshot or checkpoint was loaded
+  virtual void on_recovered(Instant now) = 0;  // updates flow again
   virtual void on_members_late(NodeSet members) = 0;
   virtual void on_log_trouble(const std::string& reason) = 0;
   virtual void on_replica_broken(const std::string& reason) = 0;  // this node must leave
@@ -40,7 +41,8 @@ class UpdateManager {
   struct Limits {
     Duration ack_timeout = Duration::seconds(5);       // a member slower than this is removed
     Duration request_timeout = Duration::seconds(30);  // a caller waits at most this long
-    Duration hold_timeout = Duration::seconds(15);     // a request waits this long for the quorum before it is refused
+    Duration hold_timeout =
+        Duration::seconds(15);  // a request waits this long for the quorum before it is refused
     size_t in_flight_max = 1024;
   };
   using Done = std::function<void(const Status&, Sequence)>;
@@ -52,8 +54,8 @@ class UpdateManager {
   bool ready() const { return ready_; }
   bool idle() const { return pending_.empty() && requests_.empty(); }
 
-  // Asks for a transaction; `done` once: committed (with its sequence), refused with the reason, or timeout (it may
-  // still take effect).
+  // Asks for a transaction; `done` once: committed (with its sequence), refused with the reason, or timeout
+  // (it may still take effect).
   void submit(Transaction transaction, std::string cause, Instant now, Done done);
 
   // A view was installed. `superblock`: layout of the LUN, when this node is its owner.
@@ -103,7 +105,8 @@ class UpdateManager {
   void begin_recovery(const disk::Superblock& superblock);
   void on_report(NodeId from, const wire::RecoveryReport& report);
   void merge_if_complete();
-  void bring_up_to_date(NodeId member, const wire::RecoveryReport& report, uint64_t base, uint64_t base_epoch);
+  void bring_up_to_date(NodeId member, const wire::RecoveryReport& report, uint64_t base,
+                        uint64_t base_epoch);
   void finish_recovery();
   wire::RecoveryReport own_report() const;
 
@@ -117,14 +120,14 @@ class UpdateManager {
   bool ready_ = false;
   bool paused_ = true;
 
-  Tree tree_;                              // committed
+  Tree tree_;  // committed
   Sequence committed_;
-  uint64_t committed_epoch_ = 0;           // epoch in which the newest committed update was ordered
-  std::deque<wire::Update> pending_;       // R1
-  uint64_t received_ = 0;                  // newest of pending, or committed
+  uint64_t committed_epoch_ = 0;      // epoch in which the newest committed update was ordered
+  std::deque<wire::Update> pending_;  // R1
+  uint64_t received_ = 0;             // newest of pending, or committed
 
   // Locker.
-  Tree tip_;                               // tree_ + pending_
+  Tree tip_;  // tree_ + pending_
   std::map<NodeId, uint64_t> acked_;
   std::map<NodeId, Instant> progress_at_;  // when that member last acknowledged something, or had nothing to
   uint64_t durable_ = 0;
@@ -140,7 +143,7 @@ class UpdateManager {
   // Callers.
   uint64_t next_request_ = 1;
   std::map<uint64_t, Request> requests_;
-  std::map<RequestId, uint64_t> known_;    // ordered requests -> sequence
+  std::map<RequestId, uint64_t> known_;  // ordered requests -> sequence
   std::deque<RequestId> known_order_;
   uint64_t ordered_total_ = 0;
 };
