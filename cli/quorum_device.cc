@@ -11,13 +11,12 @@
 
 #include "cli/redact.h"
 #include "core/log/layout.h"
-#include "iscsi/lun.h"
+#include "iscsi/probe.h"
 
 namespace holdfast::cli {
 namespace {
 
 constexpr Duration command_deadline = Duration::milliseconds(5000);
-constexpr size_t look_bytes = 256 * 1024;  // covers the signatures of all common file systems
 // A holder writes a beacon every 200 ms; five of them missed is as good as none.
 constexpr int beacon_watch_ms = 1000;
 
@@ -93,15 +92,18 @@ Status look_at_reservations(scsi::Lun& lun, QuorumContent* content) {
 Result<QuorumContent> inspect(Device& device) {
   QuorumContent content;
   if (device.lun()) HOLDFAST_CHECK(look_at_reservations(*device.lun(), &content));
-  HOLDFAST_TRY(std::string head, device.read(look_bytes));
+  HOLDFAST_TRY(std::string head, device.read(core::head_bytes));
   if (head.size() < core::head_bytes) {
     content.blank = head.empty();
     if (!head.empty()) content.foreign = "a file of " + std::to_string(head.size()) + " bytes";
     return content;
   }
-  auto view = core::decode_superblocks(head.substr(0, core::head_bytes));
+  auto view = core::decode_superblocks(head);
   if (!view.valid) {
-    content.foreign = describe_content(head);
+    if (device.lun())
+      content.foreign = scsi::foreign_content(*device.lun()).value_or("");
+    else if (!view.blank)
+      content.foreign = "a file that is no quorum";
     content.blank = content.foreign.empty();
     return content;
   }
@@ -112,7 +114,7 @@ Result<QuorumContent> inspect(Device& device) {
   content.superblock_text = superblock_text(view.superblock);
   poll(nullptr, 0, beacon_watch_ms);
   HOLDFAST_TRY(std::string later, device.read(core::head_bytes));
-  content.alive = later != head.substr(0, core::head_bytes);
+  content.alive = later != head;
   return content;
 }
 

@@ -10,7 +10,4 @@ Result<QuorumContent> inspect_quorum(const NodeConfig& config);
 // gives all reservations back.
 Status wipe_quorum(const NodeConfig& config);
 
-// "an ext4 file system", "data of an unknown kind"; empty when everything is zero. `head`: the first 128 KiB or more.
-std::string describe_content(const std::string& head);
-
 }  // namespace holdfast::cli

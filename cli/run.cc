@@ -1,9 +1,33 @@
+#include <algorithm>
 #include <iostream>
 
 #include "base/version.h"
 #include "cli/verbs.h"
 
 namespace holdfast::cli {
+namespace {
+
+// CLI11 only says that a verb is missing; the word that was meant to be one is worth more.
+std::string unknown_verb(const CLI::App* app, const std::vector<std::string>& words) {
+  for (const auto& word : words) {
+    if (word.empty() || word[0] == '-') continue;
+    auto verbs = app->get_subcommands([](const CLI::App*) { return true; });
+    if (verbs.empty()) return "";
+    std::vector<std::string> known;
+    for (auto* verb : verbs) known.push_back(verb->get_name());
+    auto found = std::find(known.begin(), known.end(), word);
+    if (found != known.end()) {
+      app = verbs[static_cast<size_t>(found - known.begin())];
+      continue;
+    }
+    std::string like = nearest_word(word, known), all;
+    for (const auto& k : known) all += (all.empty() ? "" : ", ") + k;
+    return "there is no '" + word + "' here" + (like.empty() ? "" : ", did you mean '" + like + "'?") + " (" + all + ")";
+  }
+  return "";
+}
+
+}  // namespace
 
 int run_cli(std::vector<std::string> arguments, Context& context) {
   CLI::App app{"holdfast: groups of disks, addresses and programs that move between nodes"};
@@ -27,6 +51,7 @@ int run_cli(std::vector<std::string> arguments, Context& context) {
   add_group_verbs(&app, registry);
   add_resource_verbs(&app, registry);
   add_other_verbs(&app, registry);
+  auto words = arguments;
   std::reverse(arguments.begin(), arguments.end());  // the order CLI11 wants
   try {
     app.parse(arguments);
@@ -36,7 +61,9 @@ int run_cli(std::vector<std::string> arguments, Context& context) {
       app.exit(error, context.out, context.err);
       return exit_ok;
     }
-    return report(context, {ErrorCode::invalid_argument, 0, error.what(), "add --help to see what it takes"}, exit_usage);
+    std::string what = unknown_verb(&app, words);
+    return report(context, {ErrorCode::invalid_argument, 0, what.empty() ? error.what() : what, "add --help to see what it takes"},
+                  exit_usage);
   }
   return registry.chosen();
 }

@@ -19,6 +19,7 @@ void add_other_verbs(CLI::App* root, Registry& r) {
              "  holdfast disk probe iscsi://198.51.100.20:3260/iqn.2026-11.example:q/0", probe, disk_probe);
   v->add_option("DEVICE", probe->devices, "/dev/… or iscsi://…")->required();
   v->add_option("--initiator", probe->initiator, "iSCSI initiator name; default from the configuration");
+  v->add_flag("--exercise", probe->exercise, "try reservations with scratch keys; refused when anybody is registered");
 
   auto follow = std::make_shared<EventsOptions>();
   v = r.verb(root, "events", "what happened: states, regroups, quorum, with causes",
