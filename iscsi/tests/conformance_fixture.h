@@ -9,6 +9,7 @@
 #include <string>
 
 #include "iscsi/deadline.h"
+#include "iscsi/helper_process.h"
 #include "iscsi/lun.h"
 #include "iscsi/tests/tgtd_target.h"
 
@@ -49,6 +50,11 @@ inline Attachment attach(const std::string& url, int node) {
   return out;
 }
 
+// The whole suite also runs through the helper process, with HOLDFAST_TEST_HELPER=1.
+inline std::unique_ptr<Lun> make_test_lun(const Attachment& attachment) {
+  return getenv("HOLDFAST_TEST_HELPER") != nullptr ? make_helper_lun(attachment) : make_lun(attachment);
+}
+
 // Sessions to one LUN that starts without registrations. Tests that need to hurt the target derive from
 // TgtdTest.
 class LunTest : public ::testing::Test {
@@ -62,7 +68,7 @@ class LunTest : public ::testing::Test {
   }
   std::string url() const { return target_ ? target_->url() : external_lun(); }
   std::unique_ptr<Lun> connect(int node) {
-    auto lun = make_lun(attach(url(), node));
+    auto lun = make_test_lun(attach(url(), node));
     auto opened = lun->open(soon);
     EXPECT_TRUE(opened.has_value()) << opened.error().text();
     return lun;

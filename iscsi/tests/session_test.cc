@@ -86,7 +86,7 @@ TEST_F(SessionTest, RestartOfTheTargetForgetsReservations) {
 TEST_F(SessionTest, NobodyListens) {
   Attachment nowhere = attach(target_->url(), 1);
   target_->kill();
-  auto lun = make_lun(nowhere);
+  auto lun = make_test_lun(nowhere);
   EXPECT_FAILS(ErrorCode::unreachable, lun->open(soon));
   EXPECT_FALSE(lun->is_open());
 }
@@ -94,17 +94,17 @@ TEST_F(SessionTest, NobodyListens) {
 TEST_F(SessionTest, UnknownTargetAndUnknownLun) {
   Attachment other = attach(target_->url(), 1);
   other.target = "iqn.2026-11.example.holdfast:absent";
-  EXPECT_FAILS(ErrorCode::not_found, make_lun(other)->open(soon));
+  EXPECT_FAILS(ErrorCode::not_found, make_test_lun(other)->open(soon));
   other = attach(target_->url(7), 1);
-  EXPECT_FAILS(ErrorCode::not_found, make_lun(other)->open(soon));
+  EXPECT_FAILS(ErrorCode::not_found, make_test_lun(other)->open(soon));
   other = attach(target_->url(0), 1);  // the controller
-  EXPECT_FAILS(ErrorCode::unsupported, make_lun(other)->open(soon));
+  EXPECT_FAILS(ErrorCode::unsupported, make_test_lun(other)->open(soon));
 }
 
 TEST_F(SessionTest, NeedsAnInitiatorName) {
   Attachment nameless = attach(target_->url(), 1);
   nameless.initiator_name.clear();
-  EXPECT_FAILS(ErrorCode::invalid_argument, make_lun(nameless)->open(soon));
+  EXPECT_FAILS(ErrorCode::invalid_argument, make_test_lun(nameless)->open(soon));
 }
 
 TEST(ChapTest, PasswordDecides) {
@@ -113,12 +113,12 @@ TEST(ChapTest, PasswordDecides) {
   options.user = "holdfast";
   options.password = "a-long-password";
   TgtdTarget target(options);
-  auto lun = make_lun(attach(target.url(), 1));
+  auto lun = make_test_lun(attach(target.url(), 1));
   ASSERT_OK(lun->open(soon));
   ASSERT_OK(lun->test_unit_ready(soon));
   Attachment wrong = attach(target.url(), 2);
   wrong.password = "another-password";
-  auto refused = make_lun(wrong)->open(soon);
+  auto refused = make_test_lun(wrong)->open(soon);
   EXPECT_FAILS(ErrorCode::permission, refused);
   EXPECT_EQ(refused.error().text().find("another-password"), std::string::npos);
 }
@@ -147,8 +147,8 @@ TEST(AttachmentTest, ReadsAddresses) {
 }
 
 TEST(BlockDeviceTest, RefusesWhatIsNoDisk) {
-  EXPECT_FAILS(ErrorCode::not_found, make_lun(Attachment::parse("/dev/holdfast-absent").value())->open(soon));
-  EXPECT_FAILS(ErrorCode::invalid_argument, make_lun(Attachment::parse("/dev/null").value())->open(soon));
+  EXPECT_FAILS(ErrorCode::not_found, make_test_lun(Attachment::parse("/dev/holdfast-absent").value())->open(soon));
+  EXPECT_FAILS(ErrorCode::invalid_argument, make_test_lun(Attachment::parse("/dev/null").value())->open(soon));
 }
 
 }  // namespace

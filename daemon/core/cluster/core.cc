@@ -174,7 +174,7 @@ void Core::obey_database() {
   timing.quorum_stall_max = t.quorum_stall_max;
   membership_.set_timing(timing);
   if (!updates_.ready()) return;
-  if (tree().number(own, "Stopping") == 1 && !stopping_ && !leaving_) {
+  if (stop_asked_ && tree().number(own, "Stopping") == 1 && !stopping_ && !leaving_) {
     stopping_ = true;
     stop_proposed_ = true;
     stop_reason_ = "node stop was asked for";
@@ -232,7 +232,10 @@ void Core::continue_stopping() {
     if (membership_.view().members.size() > 1 || !drained) {
       resigned_ = resign_begun_ = true;
     }
-    if (drained) membership_.resources_ended(now_);
+    if (drained) {
+      membership_.leave(leave_reason_, now_);
+      membership_.resources_ended(now_);
+    }
   }
 }
 

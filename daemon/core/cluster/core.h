@@ -160,6 +160,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   bool tree_changed_ = false;
 
   bool stopping_ = false;  // orderly: drains first
+  bool stop_asked_ = false;        // Stopping was set in this life: one that is left from before is taken back
   bool stop_proposed_ = false;
   Instant stop_deadline_;
   std::string stop_reason_;

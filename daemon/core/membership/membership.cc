@@ -228,7 +228,7 @@ wire::Heartbeat Membership::make_heartbeat(NodeId to, Instant now) {
       hb.set_phase(wire::Heartbeat::LEAVING);
       break;
   }
-  hb.set_sent_at_ns(now.ns);
+  hb.set_sent_at_ns(static_cast<uint64_t>(last_sent_ns_));
   hb.set_version_min(protocol_version_min);
   hb.set_version_max(protocol_version_max);
   hb.set_node_name(name_);
@@ -284,6 +284,8 @@ wire::Heartbeat Membership::make_heartbeat(NodeId to, Instant now) {
 void Membership::broadcast(Instant now) {
   NodeSet to = events_.configured() | view_.set();
   if (regroup_) to = to | participants();
+  // Two heartbeats of one moment differ too: a receiver keeps the newest by this number.
+  last_sent_ns_ = std::max(now.ns, last_sent_ns_ + 1);
   for (NodeId id : to)
     if (id != self_) events_.send_heartbeat(id, make_heartbeat(id, now));
   core_late_ms_ = 0;
@@ -465,7 +467,7 @@ void Membership::leave(const std::string& reason, Instant now) {
 
 void Membership::resources_ended(Instant now) {
   resources_ended_ = true;
-  broadcast(now);
+  for (int copy = 0; copy < 3; ++copy) broadcast(now);  // the last words: nobody would repeat them after a loss
 }
 
 void Membership::check_invariants() const {

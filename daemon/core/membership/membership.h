@@ -228,6 +228,7 @@ class Membership {
   wire::Load load_;
   Sequence applied_;
   Duration last_regroup_;
+  int64_t last_sent_ns_ = 0;
 };
 
 }  // namespace holdfast::core
