@@ -1,4 +1,5 @@
-// disk probe: what a disk can do and what is on it, before it is given to the cluster. Changes nothing without --exercise.
+// disk probe: what a disk can do and what is on it, before it is given to the cluster. Changes nothing
+// without --exercise.
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -40,7 +41,9 @@ int disk_probe(Context& context, const ProbeOptions& o) {
     if (auto config = load_node_config(context.config_path)) initiator = config->quorum.initiator_name;
   if (initiator.empty()) initiator = "iqn.2026-11.io.holdfast:probe";
   if (o.exercise)
-    if (int no = confirm(context, "This registers, reserves and preempts with scratch keys on the given disks")) return no;
+    if (int no =
+            confirm(context, "This registers, reserves and preempts with scratch keys on the given disks"))
+      return no;
   int result = exit_ok;
   Json all = Json::array();
   for (const auto& device : o.devices) {

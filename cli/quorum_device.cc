@@ -67,11 +67,11 @@ class Device {
 
 std::string superblock_text(const disk::Superblock& s) {
   std::ostringstream out;
-  out << "cluster " << s.cluster_id() << " '" << s.cluster_name() << "' epoch " << s.epoch() << " holder " << s.holder()
-      << " members";
+  out << "cluster " << s.cluster_id() << " '" << s.cluster_name() << "' epoch " << s.epoch() << " holder "
+      << s.holder() << " members";
   for (const auto& m : s.members()) out << " " << m.node();
-  out << " configured " << to_string(NodeSet(s.configured_nodes())) << " orderly " << s.orderly_shutdown() << " log "
-      << s.log_start_bytes() << "+" << s.log_size_bytes() << " format " << s.format_version();
+  out << " configured " << to_string(NodeSet(s.configured_nodes())) << " orderly " << s.orderly_shutdown()
+      << " log " << s.log_start_bytes() << "+" << s.log_size_bytes() << " format " << s.format_version();
   return out.str();
 }
 
@@ -128,13 +128,15 @@ Status wipe_lun(scsi::Lun& lun, const NodeConfig& c, uint64_t epoch) {
     if (held.key == own) return {};
     auto type = scsi::ReservationType::write_exclusive;
     auto taken = lun.preempt(own, held.key, type, true, command_deadline);
-    if (!taken && taken.error().code == ErrorCode::unsupported) taken = lun.preempt(own, held.key, type, false, command_deadline);
+    if (!taken && taken.error().code == ErrorCode::unsupported)
+      taken = lun.preempt(own, held.key, type, false, command_deadline);
     return taken;
   };
   Status done = take();
   std::string zero(core::head_bytes, '\0');
   if (done) done = lun.write(0, zero.data(), zero.size(), command_deadline);
-  // clear() gives the reservation back with all registrations; when we got nowhere, only our own is withdrawn.
+  // clear() gives the reservation back with all registrations; when we got nowhere, only our own is
+  // withdrawn.
   Status given_back = done ? lun.clear(own, command_deadline) : lun.register_key(own, {}, command_deadline);
   return done ? given_back : done;
 }
@@ -151,7 +153,9 @@ Status wipe_quorum(const NodeConfig& config) {
   HOLDFAST_TRY(auto content, inspect(*device));
   if (content.cluster_id.empty()) return {};  // nothing of ours is there
   if (content.cluster_id != config.cluster_id)
-    return fail(ErrorCode::foreign, device->name() + " belongs to another cluster, '" + content.cluster_name + "'", 0, "it was left alone");
+    return fail(ErrorCode::foreign,
+                device->name() + " belongs to another cluster, '" + content.cluster_name + "'", 0,
+                "it was left alone");
   if (content.alive)
     return fail(ErrorCode::busy, device->name() + " is in use: its beacon moves", 0,
                 "stop the other nodes: 'holdfast cluster shutdown'");

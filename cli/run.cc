@@ -22,7 +22,8 @@ std::string unknown_verb(const CLI::App* app, const std::vector<std::string>& wo
     }
     std::string like = nearest_word(word, known), all;
     for (const auto& k : known) all += (all.empty() ? "" : ", ") + k;
-    return "there is no '" + word + "' here" + (like.empty() ? "" : ", did you mean '" + like + "'?") + " (" + all + ")";
+    return "there is no '" + word + "' here" + (like.empty() ? "" : ", did you mean '" + like + "'?") + " (" +
+           all + ")";
   }
   return "";
 }
@@ -37,13 +38,16 @@ int run_cli(std::vector<std::string> arguments, Context& context) {
   app.set_version_flag("--version", "holdfast " + version_text());
   app.add_flag("--json", context.json, "JSON with stable field names (docs/cli.md)");
   app.add_flag("-y,--yes", context.yes, "do not ask");
-  app.add_option("--wait", context.wait_seconds, "seconds to wait for online, offline, move, stop, join; 0: only order it")
+  app.add_option("--wait", context.wait_seconds,
+                 "seconds to wait for online, offline, move, stop, join; 0: only order it")
       ->capture_default_str()
       ->check(CLI::Range(0, 86400));
-  app.add_option("--socket", context.socket, "socket of the service; default $HOLDFAST_SOCKET or the configured one");
+  app.add_option("--socket", context.socket,
+                 "socket of the service; default $HOLDFAST_SOCKET or the configured one");
   app.add_option("--config", context.config_path, "configuration of this node")->capture_default_str();
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 service not reachable, 4 not done in time (may still happen).\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 service not reachable, 4 not done in time (may still "
+      "happen).\n"
       "Start with 'holdfast cluster create --help' or 'holdfast cluster status'. Manual: holdfast(8).");
   Registry registry{context, {}};
   add_cluster_verbs(&app, registry);
@@ -62,7 +66,9 @@ int run_cli(std::vector<std::string> arguments, Context& context) {
       return exit_ok;
     }
     std::string what = unknown_verb(&app, words);
-    return report(context, {ErrorCode::invalid_argument, 0, what.empty() ? error.what() : what, "add --help to see what it takes"},
+    return report(context,
+                  {ErrorCode::invalid_argument, 0, what.empty() ? error.what() : what,
+                   "add --help to see what it takes"},
                   exit_usage);
   }
   return registry.chosen();

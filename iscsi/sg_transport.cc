@@ -1,9 +1,10 @@
 // Disks that the kernel attached (SAS, FC, kernel iSCSI): SCSI commands by SG_IO, data by O_DIRECT.
 // SG_IO may sit in the kernel beyond its own timeout; who cannot afford that uses make_helper_lun().
+#include <stdint.h>  // scsi-lowlevel.h needs the integer types but does not include them
+
 #include <fcntl.h>
 #include <iscsi/scsi-lowlevel.h>
 #include <scsi/sg.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

@@ -20,7 +20,9 @@ struct CliRun {
     context.socket = folder + "/no-service";
     auto& e = context.environment;
     e.is_root = [] { return true; };
-    e.local_addresses = [] { return std::vector<std::string>{"192.0.2.11", "198.51.100.11", "2001:db8::11"}; };
+    e.local_addresses = [] {
+      return std::vector<std::string>{"192.0.2.11", "198.51.100.11", "2001:db8::11"};
+    };
     e.has_systemd = [] { return false; };
     e.run = [this](const std::vector<std::string>& argv, Duration) {
       programs.push_back(argv);
@@ -56,8 +58,10 @@ struct CliRun {
     return run_cli(std::move(arguments), context);
   }
   int create(std::vector<std::string> more = {}) {
-    std::vector<std::string> words = {"cluster", "create", "--name", "prod", "--node", "n1", "--address", "lan=192.0.2.11",
-                                      "--dir", folder + "/etc", "--state-dir", folder + "/var/lib", "--local-quorum", folder + "/quorum"};
+    std::vector<std::string> words = {
+        "cluster",        "create",          "--name", "prod",          "--node",      "n1",
+        "--address",      "lan=192.0.2.11",  "--dir",  folder + "/etc", "--state-dir", folder + "/var/lib",
+        "--local-quorum", folder + "/quorum"};
     words.insert(words.end(), more.begin(), more.end());
     return (*this)(words);
   }

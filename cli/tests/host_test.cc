@@ -61,7 +61,9 @@ TEST(Create, ChecksBeforeItChangesAnything) {
   cli.context.environment.is_root = [] { return true; };
   QuorumContent content;
   content.foreign = "an ext4 file system";
-  cli.context.environment.inspect_quorum = [&](const NodeConfig&) -> Result<QuorumContent> { return content; };
+  cli.context.environment.inspect_quorum = [&](const NodeConfig&) -> Result<QuorumContent> {
+    return content;
+  };
   refused("holds an ext4 file system");
   content = {};
   content.cluster_id = "x", content.cluster_name = "other";
@@ -106,20 +108,25 @@ struct TwoHosts {
 
   TwoHosts() {
     EXPECT_EQ(first.create(), exit_ok) << first.err.str();
-    authority = {*read_file(first.folder + "/etc/tls/authority.pem"), *read_file(first.folder + "/etc/tls/authority.key")};
+    authority = {*read_file(first.folder + "/etc/tls/authority.pem"),
+                 *read_file(first.folder + "/etc/tls/authority.key")};
     service = std::make_unique<FakeService>([](const api::Request&) {
       api::Response r;
       r.set_text("2");
       return std::vector{r};
     });
-    EXPECT_EQ(first({"node", "add", "n2", "--address", "lan=" + address, "--json", "--socket", service->path()}), exit_ok)
+    EXPECT_EQ(
+        first({"node", "add", "n2", "--address", "lan=" + address, "--json", "--socket", service->path()}),
+        exit_ok)
         << first.err.str();
     auto j = nlohmann::json::parse(first.out.str());
     token = j["token"];
     auto requests = service->requests();
     for (const auto& p : requests.at(0).command().properties())
       if (p.name() == "EnrollmentHash") hash = p.value();
-    second.context.environment.enroll = [this](const pki::Token& t, const std::string& csr, Duration) { return enroll(t, csr); };
+    second.context.environment.enroll = [this](const pki::Token& t, const std::string& csr, Duration) {
+      return enroll(t, csr);
+    };
   }
 
   Result<pki::EnrollAnswer> enroll(const pki::Token& t, const std::string& csr) {
@@ -133,7 +140,8 @@ struct TwoHosts {
     return pki::EnrollAnswer{certificate, authority.certificate_pem, to_toml(config)};
   }
   int join(std::vector<std::string> more = {}) {
-    std::vector<std::string> words = {"cluster", "join", token, "--dir", second.folder + "/etc", "--state-dir", second.folder + "/var/lib"};
+    std::vector<std::string> words = {
+        "cluster", "join", token, "--dir", second.folder + "/etc", "--state-dir", second.folder + "/var/lib"};
     words.insert(words.end(), more.begin(), more.end());
     return second(words);
   }
@@ -218,7 +226,9 @@ TEST(Destroy, ForgetsTheClusterHere) {
 TEST(Destroy, LeavesEverythingWhenTheQuorumIsInUse) {
   CliRun cli;
   ASSERT_EQ(cli.create(), exit_ok);
-  cli.context.environment.wipe_quorum = [](const NodeConfig&) -> Status { return fail(ErrorCode::busy, "its beacon moves"); };
+  cli.context.environment.wipe_quorum = [](const NodeConfig&) -> Status {
+    return fail(ErrorCode::busy, "its beacon moves");
+  };
   EXPECT_EQ(cli({"cluster", "destroy", "--wipe-quorum", "--yes"}), exit_failed);
   EXPECT_TRUE(exists(cli.context.config_path));
 }

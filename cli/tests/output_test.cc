@@ -39,7 +39,9 @@ api::Status sample() {
   g->set_state(0);
   g->set_state_text("Online");
   g->set_owner("n1");
-  g->set_reason("n1 is first among the preferred owners; n2 is down since 10:02 and was therefore not considered at all");
+  g->set_reason(
+      "n1 is first among the preferred owners; n2 is down since 10:02 and was therefore not considered at "
+      "all");
   auto* p = g->add_properties();
   p->set_name("PreferredOwners");
   p->set_is_list(true);
@@ -72,8 +74,8 @@ TEST(Output, StatusForPeopleFitsTheScreenAndTellsWhatMatters) {
   CliRun cli;
   ASSERT_EQ(cli({"cluster", "status", "--socket", service.path()}), exit_ok);
   std::string text = cli.out.str();
-  for (const char* part : {"Cluster prod, epoch 42, seen from n1 (member)", "Quorum held, owner n1", "WARNING: quorum log", "web ",
-                           "n1 is first among", "web-ip", "Down"})
+  for (const char* part : {"Cluster prod, epoch 42, seen from n1 (member)", "Quorum held, owner n1",
+                           "WARNING: quorum log", "web ", "n1 is first among", "web-ip", "Down"})
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   EXPECT_EQ(text.find('\x1b'), std::string::npos);  // a message may not drive the terminal
   std::istringstream lines(text);
@@ -90,9 +92,10 @@ TEST(Output, StatusAsJsonHasEverythingOfTheApi) {
   // Stable names: taking one away or renaming it breaks scripts (docs/cli.md).
   std::vector<std::string> names;
   for (const auto& item : j.items()) names.push_back(item.key());
-  EXPECT_EQ(names, (std::vector<std::string>{"cluster_name", "cluster_id", "node_name", "node_id", "phase", "phase_reason", "epoch",
-                                             "maintenance", "functional_level", "software", "lease_remaining_ms", "quorum", "nodes",
-                                             "groups", "resources", "networks", "counters", "cluster_properties", "warnings"}));
+  EXPECT_EQ(names, (std::vector<std::string>{
+                       "cluster_name", "cluster_id", "node_name", "node_id", "phase", "phase_reason", "epoch",
+                       "maintenance", "functional_level", "software", "lease_remaining_ms", "quorum", "nodes",
+                       "groups", "resources", "networks", "counters", "cluster_properties", "warnings"}));
   EXPECT_EQ(j["nodes"][0]["incarnation"], "0xfedcba9876543210");
   EXPECT_EQ(j["nodes"][1]["state_text"], "Down");
   EXPECT_EQ(j["groups"][0]["owner"], "n1");
@@ -155,7 +158,8 @@ TEST(Output, EventsOneALine) {
   });
   CliRun cli;
   ASSERT_EQ(cli({"events", "--socket", service.path()}), exit_ok);
-  EXPECT_NE(cli.out.str().find("GROUP_STATE web: Offline -> Online [1069]"), std::string::npos) << cli.out.str();
+  EXPECT_NE(cli.out.str().find("GROUP_STATE web: Offline -> Online [1069]"), std::string::npos)
+      << cli.out.str();
   EXPECT_NE(cli.out.str().find("4 events were lost here"), std::string::npos);
   ASSERT_EQ(cli({"events", "--json", "--socket", service.path()}), exit_ok);
   std::istringstream lines(cli.out.str());

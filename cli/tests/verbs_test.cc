@@ -46,16 +46,22 @@ TEST_P(VerbLines, BecomeThisCommand) {
 INSTANTIATE_TEST_SUITE_P(
     All, VerbLines,
     ::testing::Values(
-        Line{"ClusterSet", {"cluster", "set", "HeartbeatTimeoutMs=1500", "--unset", "LeaseMarginMs"}, "1  > HeartbeatTimeoutMs=1500 LeaseMarginMs-"},
+        Line{"ClusterSet",
+             {"cluster", "set", "HeartbeatTimeoutMs=1500", "--unset", "LeaseMarginMs"},
+             "1  > HeartbeatTimeoutMs=1500 LeaseMarginMs-"},
         Line{"Maintenance", {"cluster", "maintenance"}, "2  > Maintenance=1"},
-        Line{"MaintenanceOff", {"cluster", "maintenance", "group:web", "--off"}, "2 group:web > Maintenance=0"},
+        Line{"MaintenanceOff",
+             {"cluster", "maintenance", "group:web", "--off"},
+             "2 group:web > Maintenance=0"},
         Line{"Shutdown", {"cluster", "shutdown", "--yes", "--wait", "5"}, "3  > wait5000"},
         Line{"Pause", {"node", "pause", "n1"}, "11 n1 > Drain=0"},
         Line{"Drain", {"node", "pause", "n1", "--drain"}, "11 n1 > wait60000 Drain=1"},
         Line{"Resume", {"node", "resume", "n1"}, "12 n1 >"},
         Line{"Stop", {"node", "stop", "n1", "--force"}, "13 n1 > force wait60000"},
         Line{"Evict", {"-y", "node", "evict", "n1"}, "14 n1 >"},
-        Line{"GroupCreate", {"group", "create", "web", "PreferredOwners=n1,n2"}, "20 web > PreferredOwners=n1,n2"},
+        Line{"GroupCreate",
+             {"group", "create", "web", "PreferredOwners=n1,n2"},
+             "20 web > PreferredOwners=n1,n2"},
         Line{"GroupDelete", {"group", "delete", "web", "--force", "--yes"}, "21 web > force"},
         Line{"GroupSet", {"group", "set", "web", "Description=a=b c"}, "22 web > Description=a=b c"},
         Line{"GroupSetEmpty", {"group", "set", "web", "Description="}, "22 web > Description="},
@@ -63,9 +69,13 @@ INSTANTIATE_TEST_SUITE_P(
         Line{"GroupOffline", {"group", "offline", "web", "--wait", "0"}, "24 web >"},
         Line{"GroupMove", {"group", "move", "web"}, "25 web > wait60000"},
         Line{"GroupMoveTo", {"group", "move", "web", "n2", "--wait", "7"}, "25 web >n2 wait7000"},
-        Line{"ResourceCreate", {"resource", "create", "ip", "--group", "web", "--type", "ip-address", "Address=192.0.2.80"}, "40 ip > Group=web Type=ip-address Address=192.0.2.80"},
+        Line{"ResourceCreate",
+             {"resource", "create", "ip", "--group", "web", "--type", "ip-address", "Address=192.0.2.80"},
+             "40 ip > Group=web Type=ip-address Address=192.0.2.80"},
         Line{"ResourceDelete", {"resource", "delete", "ip"}, "41 ip >"},
-        Line{"ResourceSet", {"resource", "set", "app", "CommandLine=/bin/app --port 80,81"}, "42 app > CommandLine=/bin/app --port 80,81"},
+        Line{"ResourceSet",
+             {"resource", "set", "app", "CommandLine=/bin/app --port 80,81"},
+             "42 app > CommandLine=/bin/app --port 80,81"},
         Line{"ResourceOnline", {"resource", "online", "ip"}, "43 ip > wait60000"},
         Line{"ResourceOffline", {"resource", "offline", "ip"}, "44 ip > wait60000"},
         Line{"ResourceMove", {"resource", "move", "ip", "db"}, "45 ip >db wait60000"},
@@ -87,7 +97,8 @@ TEST(Verbs, WrongLinesAreUsageErrors) {
       {"group", "online", "web", "--wait", "soon"},
       {"node", "add", "bad name", "--address", "lan=192.0.2.12"},
       {"node", "add", "n2", "--address", "192.0.2.12"},
-      {"cluster", "create", "--name", "a", "--node", "n", "--address", "l=192.0.2.11", "--quorum", "/dev/x", "--local-quorum", "/y"},
+      {"cluster", "create", "--name", "a", "--node", "n", "--address", "l=192.0.2.11", "--quorum", "/dev/x",
+       "--local-quorum", "/y"},
   };
   for (auto& line : lines) {
     EXPECT_EQ(cli(line), exit_usage) << (line.empty() ? "" : line.back());
@@ -100,9 +111,17 @@ TEST(Verbs, WrongLinesAreUsageErrors) {
 
 TEST(Verbs, EveryVerbTeachesWithAnExample) {
   CliRun cli;
-  for (std::vector<std::string> verb : std::vector<std::vector<std::string>>{
-           {"cluster", "create"}, {"cluster", "join"}, {"cluster", "status"}, {"cluster", "destroy"}, {"node", "add"},
-           {"group", "set"}, {"resource", "create"}, {"quorum", "status"}, {"disk", "probe"}, {"events"}, {"report"}}) {
+  for (std::vector<std::string> verb : std::vector<std::vector<std::string>>{{"cluster", "create"},
+                                                                             {"cluster", "join"},
+                                                                             {"cluster", "status"},
+                                                                             {"cluster", "destroy"},
+                                                                             {"node", "add"},
+                                                                             {"group", "set"},
+                                                                             {"resource", "create"},
+                                                                             {"quorum", "status"},
+                                                                             {"disk", "probe"},
+                                                                             {"events"},
+                                                                             {"report"}}) {
     verb.push_back("--help");
     EXPECT_EQ(cli(verb), exit_ok);
     EXPECT_NE(cli.out.str().find("Examples:\n  holdfast " + verb[0]), std::string::npos) << cli.out.str();
@@ -136,7 +155,8 @@ TEST(Verbs, ExitCodesTellWhatHappened) {
   CliRun cli;
   std::vector<std::string> line = {"group", "move", "web", "--socket", service.path()};
   EXPECT_EQ(cli(line), exit_failed);
-  EXPECT_EQ(cli.err.str(), "holdfast: cannot move group 'web': no node can take it\n  next: look at 'holdfast node list'\n");
+  EXPECT_EQ(cli.err.str(),
+            "holdfast: cannot move group 'web': no node can take it\n  next: look at 'holdfast node list'\n");
   code = ErrorCode::unreachable;  // of a LUN, say: the service did answer
   EXPECT_EQ(cli(line), exit_failed);
   code = ErrorCode::timeout;
