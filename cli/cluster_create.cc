@@ -6,6 +6,7 @@
 #include "cli/actions.h"
 #include "cli/new_node.h"
 #include "cli/output.h"
+#include "cli/redact.h"
 
 namespace holdfast::cli {
 namespace {
@@ -37,7 +38,7 @@ Result<NodeConfig> plan(const Context& context, const CreateOptions& o) {
 
 Status check_quorum(const Context& context, const NodeConfig& c, bool force, QuorumContent* content) {
   HOLDFAST_TRY(*content, context.environment.inspect_quorum(c));
-  std::string device = "quorum device " + c.quorum.device;
+  std::string device = "quorum device " + redact(c.quorum.device);
   if (content->alive)
     return fail(ErrorCode::conflict,
                 device + " is in use by the living cluster '" + content->cluster_name + "'", 0,
@@ -74,7 +75,7 @@ Status build(Context& context, const CreateOptions& o, const NodeConfig& c, cons
   HOLDFAST_CHECK(context.environment.format_quorum(c, format));
   auto wipe = context.environment.wipe_quorum;
   undo.on_failure(
-      "quorum device " + c.quorum.device + (content.blank ? "" : " (what was on it before is lost)"),
+      "quorum device " + redact(c.quorum.device) + (content.blank ? "" : " (what was on it before is lost)"),
       [wipe, c] { return wipe(c); });
   HOLDFAST_TRY(*started, start_service(context, o.dir, !o.no_start, &undo));
   if (*started == Started::yes) HOLDFAST_CHECK(wait_until_member(context, c));
@@ -96,7 +97,7 @@ int cluster_create(Context& context, const CreateOptions& o) {
     std::string what = !content.foreign.empty()      ? content.foreign
                        : !content.cluster_id.empty() ? "cluster '" + content.cluster_name + "'"
                                                      : "what is there";
-    if (int no = confirm(context, "This overwrites " + what + " on " + c->quorum.device)) return no;
+    if (int no = confirm(context, "This overwrites " + what + " on " + redact(c->quorum.device))) return no;
   }
   Started started = Started::not_wanted;
   if (auto built = build(context, o, *c, content, undo, &started); !built)

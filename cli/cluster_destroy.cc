@@ -11,6 +11,7 @@
 #include "cli/files.h"
 #include "cli/new_node.h"
 #include "cli/output.h"
+#include "cli/redact.h"
 #include "cli/service.h"
 
 namespace holdfast::cli {
@@ -60,7 +61,7 @@ int cluster_destroy(Context& context, const DestroyOptions& o) {
   if (!c) return refuse(c.error());
   std::string question = "This stops node '" + c->node_name + "' of cluster '" + c->cluster_name +
                          "' and deletes its configuration, keys and local database";
-  if (o.wipe_quorum) question += ", and wipes the quorum device " + c->quorum.device;
+  if (o.wipe_quorum) question += ", and wipes the quorum device " + redact(c->quorum.device);
   if (int no = confirm(context, question)) return no;
   if (auto stopped = stop_service(context, *c, o.force); !stopped) return refuse(stopped.error());
   if (o.wipe_quorum)
@@ -84,7 +85,7 @@ int cluster_destroy(Context& context, const DestroyOptions& o) {
     for (const auto& path : removed) context.out << "removed " << path << "\n";
     for (const auto& path : left) context.err << "holdfast: not removed: " << path << "\n";
     if (o.wipe_quorum)
-      context.out << "wiped   " << c->quorum.device << "\n";
+      context.out << "wiped   " << redact(c->quorum.device) << "\n";
     else
       context.out << "The other nodes still know '" << c->node_name << "': 'holdfast node evict "
                   << c->node_name << "' there.\n";
