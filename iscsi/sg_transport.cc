@@ -1,6 +1,6 @@
 // Disks that the kernel attached (SAS, FC, kernel iSCSI): SCSI commands by SG_IO, data by O_DIRECT.
 // SG_IO may sit in the kernel beyond its own timeout; who cannot afford that uses make_helper_lun().
-#include <stdint.h>  // scsi-lowlevel.h needs the integer types but does not include them
+#include <stdint.h>  // scsi-lowlevel.h needs it before
 
 #include <fcntl.h>
 #include <iscsi/scsi-lowlevel.h>
