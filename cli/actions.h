@@ -94,6 +94,7 @@ int node_add(Context&, const NodeAddOptions&);
 struct ProbeOptions {
   std::vector<std::string> devices;
   std::string initiator;
+  bool exercise = false;
 };
 int disk_probe(Context&, const ProbeOptions&);
 struct ReportOptions {

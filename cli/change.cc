@@ -30,25 +30,35 @@ int run(Context& context, api::Command command, const ChangeOptions& o, bool wai
 
 int set(Context& context, C::Verb verb, const ChangeOptions& o, const std::string& what) {
   if (o.properties.empty() && o.unset.empty())
-    return report(context, {ErrorCode::invalid_argument, 0, "no property is given", "Name=Value, or --unset Name"}, exit_usage);
+    return report(context,
+                  {ErrorCode::invalid_argument, 0, "no property is given", "Name=Value, or --unset Name"},
+                  exit_usage);
   return run(context, make(verb, o), o, false, "set properties of " + what);
 }
 
-std::string named(const char* kind, const ChangeOptions& o) { return std::string(kind) + " '" + o.object + "'"; }
+std::string named(const char* kind, const ChangeOptions& o) {
+  return std::string(kind) + " '" + o.object + "'";
+}
 
 }  // namespace
 
-int cluster_set(Context& c, const ChangeOptions& o) { return set(c, C::CLUSTER_SET, o, "the cluster"); }
+int cluster_set(Context& c, const ChangeOptions& o) {
+  return set(c, C::CLUSTER_SET, o, "the cluster");
+}
 
 int cluster_maintenance(Context& c, const ChangeOptions& o) {
   bool good = o.object.empty() || o.object.rfind("group:", 0) == 0 || o.object.rfind("resource:", 0) == 0;
   if (!good)
-    return report(c, {ErrorCode::invalid_argument, 0, "'" + o.object + "' cannot be in maintenance",
-                      "nothing for the cluster, group:NAME or resource:NAME"}, exit_usage);
+    return report(c,
+                  {ErrorCode::invalid_argument, 0, "'" + o.object + "' cannot be in maintenance",
+                   "nothing for the cluster, group:NAME or resource:NAME"},
+                  exit_usage);
   auto command = make(C::CLUSTER_MAINTENANCE, o);
   add(command, "Maintenance", o.off ? "0" : "1");
   std::string what = o.object.empty() ? "the cluster" : o.object;
-  return run(c, command, o, false, o.off ? "maintenance of " + what + " is over" : what + " is in maintenance: watched, not acted on");
+  return run(
+      c, command, o, false,
+      o.off ? "maintenance of " + what + " is over" : what + " is in maintenance: watched, not acted on");
 }
 
 int cluster_shutdown(Context& c, const ChangeOptions& o) {
@@ -63,7 +73,8 @@ int quorum_move(Context& c, const ChangeOptions& o) {
 int node_pause(Context& c, const ChangeOptions& o) {
   auto command = make(C::NODE_PAUSE, o);
   add(command, "Drain", o.drain ? "1" : "0");
-  return run(c, command, o, o.drain, "paused node '" + o.object + "'" + (o.drain ? ", its groups moved away" : ""));
+  return run(c, command, o, o.drain,
+             "paused node '" + o.object + "'" + (o.drain ? ", its groups moved away" : ""));
 }
 int node_resume(Context& c, const ChangeOptions& o) {
   return run(c, make(C::NODE_RESUME, o), o, false, "resumed " + named("node", o));
@@ -72,7 +83,9 @@ int node_stop(Context& c, const ChangeOptions& o) {
   return run(c, make(C::NODE_STOP, o), o, true, "stopped " + named("node", o) + ", its groups moved away");
 }
 int node_evict(Context& c, const ChangeOptions& o) {
-  if (int no = confirm(c, "This removes node '" + o.object + "' from the cluster for good and revokes its certificate")) return no;
+  if (int no = confirm(
+          c, "This removes node '" + o.object + "' from the cluster for good and revokes its certificate"))
+    return no;
   return run(c, make(C::NODE_EVICT, o), o, false, "evicted " + named("node", o));
 }
 
@@ -84,7 +97,9 @@ int group_delete(Context& c, const ChangeOptions& o) {
     if (int no = confirm(c, "This deletes group '" + o.object + "' with all its resources")) return no;
   return run(c, make(C::GROUP_DELETE, o), o, false, "deleted " + named("group", o));
 }
-int group_set(Context& c, const ChangeOptions& o) { return set(c, C::GROUP_SET, o, named("group", o)); }
+int group_set(Context& c, const ChangeOptions& o) {
+  return set(c, C::GROUP_SET, o, named("group", o));
+}
 int group_online(Context& c, const ChangeOptions& o) {
   return run(c, make(C::GROUP_ONLINE, o), o, true, named("group", o) + " is online");
 }
@@ -92,7 +107,8 @@ int group_offline(Context& c, const ChangeOptions& o) {
   return run(c, make(C::GROUP_OFFLINE, o), o, true, named("group", o) + " is offline");
 }
 int group_move(Context& c, const ChangeOptions& o) {
-  return run(c, make(C::GROUP_MOVE, o), o, true, "moved " + named("group", o) + (o.target.empty() ? "" : " to " + o.target));
+  return run(c, make(C::GROUP_MOVE, o), o, true,
+             "moved " + named("group", o) + (o.target.empty() ? "" : " to " + o.target));
 }
 
 int resource_create(Context& c, const ChangeOptions& o) {
@@ -104,7 +120,9 @@ int resource_create(Context& c, const ChangeOptions& o) {
 int resource_delete(Context& c, const ChangeOptions& o) {
   return run(c, make(C::RESOURCE_DELETE, o), o, false, "deleted " + named("resource", o));
 }
-int resource_set(Context& c, const ChangeOptions& o) { return set(c, C::RESOURCE_SET, o, named("resource", o)); }
+int resource_set(Context& c, const ChangeOptions& o) {
+  return set(c, C::RESOURCE_SET, o, named("resource", o));
+}
 int resource_online(Context& c, const ChangeOptions& o) {
   return run(c, make(C::RESOURCE_ONLINE, o), o, true, named("resource", o) + " is online");
 }
@@ -112,7 +130,8 @@ int resource_offline(Context& c, const ChangeOptions& o) {
   return run(c, make(C::RESOURCE_OFFLINE, o), o, true, named("resource", o) + " is offline");
 }
 int resource_move(Context& c, const ChangeOptions& o) {
-  return run(c, make(C::RESOURCE_MOVE, o), o, true, "moved " + named("resource", o) + " to group '" + o.target + "'");
+  return run(c, make(C::RESOURCE_MOVE, o), o, true,
+             "moved " + named("resource", o) + " to group '" + o.target + "'");
 }
 int resource_fail(Context& c, const ChangeOptions& o) {
   return run(c, make(C::RESOURCE_FAIL, o), o, false, "played a failure of " + named("resource", o));

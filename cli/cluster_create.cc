@@ -1,10 +1,12 @@
-// cluster create: everything is checked before anything is changed; a step that fails takes the earlier ones back.
+// cluster create: everything is checked before anything is changed; a step that fails takes the earlier ones
+// back.
 #include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "cli/actions.h"
 #include "cli/new_node.h"
 #include "cli/output.h"
+#include "cli/redact.h"
 
 namespace holdfast::cli {
 namespace {
@@ -36,25 +38,31 @@ Result<NodeConfig> plan(const Context& context, const CreateOptions& o) {
 
 Status check_quorum(const Context& context, const NodeConfig& c, bool force, QuorumContent* content) {
   HOLDFAST_TRY(*content, context.environment.inspect_quorum(c));
-  std::string device = "quorum device " + c.quorum.device;
+  std::string device = "quorum device " + redact(c.quorum.device);
   if (content->alive)
-    return fail(ErrorCode::conflict, device + " is in use by the living cluster '" + content->cluster_name + "'", 0,
+    return fail(ErrorCode::conflict,
+                device + " is in use by the living cluster '" + content->cluster_name + "'", 0,
                 "join that cluster with a token from 'holdfast node add', or choose another device");
   if (force) return {};
   std::string hint = "if its content may be lost: repeat with --force";
   if (!content->cluster_id.empty())
-    return fail(ErrorCode::foreign, device + " belongs to cluster '" + content->cluster_name + "' (" + content->cluster_id + ")", 0, hint);
-  if (!content->foreign.empty()) return fail(ErrorCode::foreign, device + " holds " + content->foreign, 0, hint);
+    return fail(ErrorCode::foreign,
+                device + " belongs to cluster '" + content->cluster_name + "' (" + content->cluster_id + ")",
+                0, hint);
+  if (!content->foreign.empty())
+    return fail(ErrorCode::foreign, device + " holds " + content->foreign, 0, hint);
   if (!content->reservation.empty())
     return fail(ErrorCode::conflict, device + " is reserved by somebody: " + content->reservation, 0, hint);
   return {};
 }
 
-Status build(Context& context, const CreateOptions& o, const NodeConfig& c, const QuorumContent& content, Undo& undo,
-             Started* started) {
+Status build(Context& context, const CreateOptions& o, const NodeConfig& c, const QuorumContent& content,
+             Undo& undo, Started* started) {
   HOLDFAST_TRY(auto authority, pki::create_authority(c.cluster_name, c.cluster_id, authority_days));
-  HOLDFAST_TRY(auto node, pki::issue_node(authority, c.node_name, c.node, c.cluster_id, node_certificate_days));
-  NodeFiles files{authority.certificate_pem, node.certificate_pem, node.private_key_pem, authority.private_key_pem};
+  HOLDFAST_TRY(auto node,
+               pki::issue_node(authority, c.node_name, c.node, c.cluster_id, node_certificate_days));
+  NodeFiles files{authority.certificate_pem, node.certificate_pem, node.private_key_pem,
+                  authority.private_key_pem};
   HOLDFAST_CHECK(install_files(c, o.dir, files, undo));
   FormatOptions format;
   format.force = o.force;
@@ -66,8 +74,9 @@ Status build(Context& context, const CreateOptions& o, const NodeConfig& c, cons
   format.port = o.port;
   HOLDFAST_CHECK(context.environment.format_quorum(c, format));
   auto wipe = context.environment.wipe_quorum;
-  undo.on_failure("quorum device " + c.quorum.device + (content.blank ? "" : " (what was on it before is lost)"),
-                  [wipe, c] { return wipe(c); });
+  undo.on_failure(
+      "quorum device " + redact(c.quorum.device) + (content.blank ? "" : " (what was on it before is lost)"),
+      [wipe, c] { return wipe(c); });
   HOLDFAST_TRY(*started, start_service(context, o.dir, !o.no_start, &undo));
   if (*started == Started::yes) HOLDFAST_CHECK(wait_until_member(context, c));
   undo.keep();
@@ -82,12 +91,13 @@ int cluster_create(Context& context, const CreateOptions& o) {
   auto c = plan(context, o);
   if (!c) return give_up(context, doing, c.error(), undo);
   QuorumContent content;
-  if (auto fit = check_quorum(context, *c, o.force, &content); !fit) return give_up(context, doing, fit.error(), undo);
+  if (auto fit = check_quorum(context, *c, o.force, &content); !fit)
+    return give_up(context, doing, fit.error(), undo);
   if (!content.blank && o.force) {
     std::string what = !content.foreign.empty()      ? content.foreign
                        : !content.cluster_id.empty() ? "cluster '" + content.cluster_name + "'"
                                                      : "what is there";
-    if (int no = confirm(context, "This overwrites " + what + " on " + c->quorum.device)) return no;
+    if (int no = confirm(context, "This overwrites " + what + " on " + redact(c->quorum.device))) return no;
   }
   Started started = Started::not_wanted;
   if (auto built = build(context, o, *c, content, undo, &started); !built)
@@ -104,7 +114,8 @@ int cluster_create(Context& context, const CreateOptions& o) {
   }
   context.out << "Cluster '" << c->cluster_name << "' made, node '" << c->node_name << "' is its first.\n";
   if (std::string how = how_to_start(started, o.dir); !how.empty()) context.out << how << "\n";
-  context.out << "The authority key " << c->tls_dir << "/authority.key is needed to add nodes: keep a copy in a safe place.\n"
+  context.out << "The authority key " << c->tls_dir
+              << "/authority.key is needed to add nodes: keep a copy in a safe place.\n"
               << "Next: holdfast node add NAME --address NETWORK=ADDRESS\n";
   return exit_ok;
 }

@@ -1,4 +1,5 @@
-// cluster destroy: forget the cluster on this host. The quorum is wiped first, while it is still known where it is.
+// cluster destroy: forget the cluster on this host. The quorum is wiped first, while it is still known where
+// it is.
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "cli/files.h"
 #include "cli/new_node.h"
 #include "cli/output.h"
+#include "cli/redact.h"
 #include "cli/service.h"
 
 namespace holdfast::cli {
@@ -17,7 +19,8 @@ namespace {
 
 Status stop_service(const Context& context, const NodeConfig& c, bool force) {
   if (context.environment.has_systemd() && context.config_path == default_config_path) {
-    auto stopped = context.environment.run({"systemctl", "disable", "--now", service_unit}, Duration::seconds(600));
+    auto stopped =
+        context.environment.run({"systemctl", "disable", "--now", service_unit}, Duration::seconds(600));
     if (stopped.exit_code != 0 && !force)
       return fail(ErrorCode::busy, "the service did not stop: " + stopped.output.substr(0, 400), 0,
                   "journalctl -u holdfastd -n 50; --force goes on all the same");
@@ -58,7 +61,7 @@ int cluster_destroy(Context& context, const DestroyOptions& o) {
   if (!c) return refuse(c.error());
   std::string question = "This stops node '" + c->node_name + "' of cluster '" + c->cluster_name +
                          "' and deletes its configuration, keys and local database";
-  if (o.wipe_quorum) question += ", and wipes the quorum device " + c->quorum.device;
+  if (o.wipe_quorum) question += ", and wipes the quorum device " + redact(c->quorum.device);
   if (int no = confirm(context, question)) return no;
   if (auto stopped = stop_service(context, *c, o.force); !stopped) return refuse(stopped.error());
   if (o.wipe_quorum)
@@ -72,14 +75,20 @@ int cluster_destroy(Context& context, const DestroyOptions& o) {
   }
   rmdir(c->tls_dir.c_str());
   remove_tree(c->state_dir, &removed, &left);
-  unlink(context.config_path.c_str()) == 0 ? removed.push_back(context.config_path) : left.push_back(context.config_path);
+  unlink(context.config_path.c_str()) == 0 ? removed.push_back(context.config_path)
+                                           : left.push_back(context.config_path);
   if (context.json) {
-    print_json(context.out, Json{{"done", left.empty()}, {"removed", removed}, {"left", left}, {"quorum_wiped", o.wipe_quorum}});
+    print_json(
+        context.out,
+        Json{{"done", left.empty()}, {"removed", removed}, {"left", left}, {"quorum_wiped", o.wipe_quorum}});
   } else {
     for (const auto& path : removed) context.out << "removed " << path << "\n";
     for (const auto& path : left) context.err << "holdfast: not removed: " << path << "\n";
-    if (o.wipe_quorum) context.out << "wiped   " << c->quorum.device << "\n";
-    else context.out << "The other nodes still know '" << c->node_name << "': 'holdfast node evict " << c->node_name << "' there.\n";
+    if (o.wipe_quorum)
+      context.out << "wiped   " << redact(c->quorum.device) << "\n";
+    else
+      context.out << "The other nodes still know '" << c->node_name << "': 'holdfast node evict "
+                  << c->node_name << "' there.\n";
   }
   return left.empty() ? exit_ok : exit_failed;
 }

@@ -1,5 +1,5 @@
-// cluster join: from a token to a member. The token works once, so everything that can be checked is checked before it
-// is shown to the cluster; after that, what the cluster gave is kept even when a later step fails.
+// cluster join: from a token to a member. The token works once, so everything that can be checked is checked
+// before it is shown to the cluster; after that, what the cluster gave is kept even when a later step fails.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -14,7 +14,8 @@ namespace {
 Result<NodeConfig> local_config(const JoinOptions& o, const pki::Token& token, const std::string& text) {
   HOLDFAST_TRY(auto c, parse_node_config(text, "the configuration from the cluster"));
   if (c.cluster_id != token.cluster_id || c.node_name != token.node_name || c.node != token.node)
-    return fail(ErrorCode::corrupt, "the configuration from the cluster is for another node ('" + c.node_name + "')");
+    return fail(ErrorCode::corrupt,
+                "the configuration from the cluster is for another node ('" + c.node_name + "')");
   NodeConfig plain;  // paths are this host's business
   c.tls_dir = o.dir + "/tls";
   c.state_dir = o.state_dir.empty() ? plain.state_dir : o.state_dir;
@@ -22,13 +23,16 @@ Result<NodeConfig> local_config(const JoinOptions& o, const pki::Token& token, c
   c.plugin_dirs = plain.plugin_dirs;
   c.monitor_program = plain.monitor_program;
   if (c.quorum.device.rfind("iscsi://", 0) == 0)
-    c.quorum.initiator_name = o.initiator.empty() ? default_initiator_name(c.cluster_id, c.node_name) : o.initiator;
+    c.quorum.initiator_name =
+        o.initiator.empty() ? default_initiator_name(c.cluster_id, c.node_name) : o.initiator;
   return c;
 }
 
-Status check_addresses_agree(const Context& context, const NodeConfig& c, const std::vector<NetworkAddress>& given) {
+Status check_addresses_agree(const Context& context, const NodeConfig& c,
+                             const std::vector<NetworkAddress>& given) {
   for (const auto& g : given) {
-    auto same = std::find_if(c.networks.begin(), c.networks.end(), [&](const auto& n) { return n.name == g.network; });
+    auto same = std::find_if(c.networks.begin(), c.networks.end(),
+                             [&](const auto& n) { return n.name == g.network; });
     if (same == c.networks.end() || same->address != g.address)
       return fail(ErrorCode::conflict, "the cluster knows this node without " + g.text(), 0,
                   "what 'holdfast node add' was given counts: evict the node and add it again");
@@ -59,8 +63,9 @@ int cluster_join(Context& context, const JoinOptions& o) {
   if (!token) return refuse(token.error());
   doing = "node '" + token->node_name + "' cannot join";
   if (token->expires_unix != 0 && token->expires_unix < context.environment.unix_time())
-    return refuse({ErrorCode::permission, 0, "the token has expired (or the clocks differ)",
-                   "make a new one: 'holdfast node evict " + token->node_name + "', then 'holdfast node add'"});
+    return refuse(
+        {ErrorCode::permission, 0, "the token has expired (or the clocks differ)",
+         "make a new one: 'holdfast node evict " + token->node_name + "', then 'holdfast node add'"});
   auto given = check_addresses(context, o.addresses);
   if (!given) return refuse(given.error());
 
@@ -68,10 +73,12 @@ int cluster_join(Context& context, const JoinOptions& o) {
   if (!key) return refuse(key.error());
   auto request = pki::make_csr(*key, token->node_name);
   if (!request) return refuse(request.error());
-  auto answer = context.environment.enroll(*token, *request, Duration::seconds(std::max(10u, context.wait_seconds)));
+  auto answer =
+      context.environment.enroll(*token, *request, Duration::seconds(std::max(10u, context.wait_seconds)));
   if (!answer) return refuse(answer.error());
 
-  std::string used_up = "the token is used up: 'holdfast node evict " + token->node_name + "' and 'node add' there, then join again";
+  std::string used_up = "the token is used up: 'holdfast node evict " + token->node_name +
+                        "' and 'node add' there, then join again";
   auto refuse_late = [&](Error error) {
     error.hint += (error.hint.empty() ? "" : "; ") + used_up;
     return refuse(error);

@@ -1,5 +1,5 @@
-// Context: what every verb of the holdfast command gets: options common to all, where to print, and the outside world
-// behind functions, so that tests can play it.
+// Context: what every verb of the holdfast command gets: options common to all, where to print, and the
+// outside world behind functions, so that tests can play it.
 #pragma once
 
 #include <functional>
@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "adapters/quorum_disk/quorum_format.h"
 #include "base/error.h"
 #include "base/time.h"
 #include "config/node_config.h"
-#include "adapters/quorum_disk/quorum_format.h"
 #include "pki/enroll_client.h"
 
 namespace holdfast::cli {
@@ -73,7 +73,8 @@ struct Context {
 // Parses and runs. `arguments` without the program's name.
 int run_cli(std::vector<std::string> arguments, Context& context);
 
-// Prints "holdfast: MESSAGE" and what to do next to `err` (one JSON object with --json); returns the exit code.
+// Prints "holdfast: MESSAGE" and what to do next to `err` (one JSON object with --json); returns the exit
+// code.
 int report(Context& context, const Error& error, int exit_code = exit_failed);
 // Asks unless --yes. An exit code other than ok means: do not.
 int confirm(Context& context, const std::string& question);

@@ -45,8 +45,8 @@ int64_t monotonic_ms() {
   return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
 }
 
-// Programs of the report may hang on a sick host (lsblk with a dead disk): each has a deadline, and one that cannot
-// even be killed is left behind.
+// Programs of the report may hang on a sick host (lsblk with a dead disk): each has a deadline, and one that
+// cannot even be killed is left behind.
 ProgramResult run(const std::vector<std::string>& argv, Duration limit) {
   ProgramResult result;
   int pipe_fds[2];

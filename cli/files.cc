@@ -10,7 +10,9 @@
 
 namespace holdfast::cli {
 
-bool exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+bool exists(const std::string& path) {
+  return access(path.c_str(), F_OK) == 0;
+}
 
 Status make_dir(const std::string& path, mode_t mode, bool* created) {
   if (created) *created = false;
@@ -24,7 +26,8 @@ Status make_dir(const std::string& path, mode_t mode, bool* created) {
     }
     if (last) break;
   }
-  if (chmod(path.c_str(), mode) != 0) return fail(ErrorCode::io, "cannot set the permissions of " + path, errno);
+  if (chmod(path.c_str(), mode) != 0)
+    return fail(ErrorCode::io, "cannot set the permissions of " + path, errno);
   return {};
 }
 
@@ -41,7 +44,8 @@ Status write_new_file(const std::string& path, const std::string& content, mode_
       result = fail(ErrorCode::io, "cannot write " + path, errno);
   }
   // The umask may have taken bits away.
-  if (result && (fchmod(fd, mode) != 0 || fsync(fd) != 0)) result = fail(ErrorCode::io, "cannot write " + path, errno);
+  if (result && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
+    result = fail(ErrorCode::io, "cannot write " + path, errno);
   close(fd);
   if (!result) unlink(path.c_str());
   return result;
@@ -59,7 +63,8 @@ std::vector<std::string> Undo::run() {
   std::vector<std::string> lines;
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
     Status done = step->how();
-    lines.push_back(done ? "undone: " + step->what : "NOT undone: " + step->what + ": " + done.error().text());
+    lines.push_back(done ? "undone: " + step->what
+                         : "NOT undone: " + step->what + ": " + done.error().text());
   }
   steps_.clear();
   return lines;

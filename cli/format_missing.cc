@@ -4,7 +4,8 @@
 namespace holdfast {
 
 Status format_quorum(const NodeConfig& config, const FormatOptions&) {
-  return fail(ErrorCode::unsupported, "this build cannot format a quorum device (" + config.quorum.device + ")");
+  return fail(ErrorCode::unsupported,
+              "this build cannot format a quorum device (" + config.quorum.device + ")");
 }
 
 }  // namespace holdfast

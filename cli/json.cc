@@ -156,10 +156,17 @@ Json to_json(const api::Status& s) {
 }
 
 Json to_json(const api::Event& e) {
-  return {{"number", e.number()},         {"wall_time_ms", e.wall_time_ms()}, {"boottime_ns", e.boottime_ns()},
-          {"kind", e.kind()},             {"object", e.object()},             {"old_value", e.old_value()},
-          {"new_value", e.new_value()},   {"cause", e.cause()},               {"classic_id", e.classic_id()},
-          {"dropped", e.dropped()},       {"node", e.node()}};
+  return {{"number", e.number()},
+          {"wall_time_ms", e.wall_time_ms()},
+          {"boottime_ns", e.boottime_ns()},
+          {"kind", e.kind()},
+          {"object", e.object()},
+          {"old_value", e.old_value()},
+          {"new_value", e.new_value()},
+          {"cause", e.cause()},
+          {"classic_id", e.classic_id()},
+          {"dropped", e.dropped()},
+          {"node", e.node()}};
 }
 
 Json to_json(const tree::Tree& tree) {

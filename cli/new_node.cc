@@ -20,7 +20,8 @@ Status check_host_is_free(const Context& context, const std::string& dir) {
     return fail(ErrorCode::invalid_argument, "'" + dir + "' is no absolute path", 0, "give --dir as /…");
   for (const char* name : {"/holdfast.toml", "/tls/node.key", "/tls/authority.key"})
     if (exists(dir + name))
-      return fail(ErrorCode::already_exists, "this host is configured for a cluster already: " + dir + name + " exists", 0,
+      return fail(ErrorCode::already_exists,
+                  "this host is configured for a cluster already: " + dir + name + " exists", 0,
                   "'holdfast cluster status' shows it; 'holdfast cluster destroy' forgets it");
   return {};
 }
@@ -34,11 +35,13 @@ Status check_is_local(const Context& context, const std::string& address) {
               "configure it first, or use one of: " + (all.empty() ? "(none)" : all));
 }
 
-Result<std::vector<NetworkAddress>> check_addresses(const Context& context, const std::vector<std::string>& given) {
+Result<std::vector<NetworkAddress>> check_addresses(const Context& context,
+                                                    const std::vector<std::string>& given) {
   std::vector<NetworkAddress> out;
   std::set<std::string> names, addresses;
   if (given.size() > networks_max)
-    return fail(ErrorCode::invalid_argument, std::to_string(given.size()) + " addresses, at most 8 networks are supported");
+    return fail(ErrorCode::invalid_argument,
+                std::to_string(given.size()) + " addresses, at most 8 networks are supported");
   for (const auto& text : given) {
     HOLDFAST_TRY(auto address, parse_network_address(text));
     if (!names.insert(address.network).second)
@@ -120,7 +123,8 @@ std::string how_to_start(Started started, const std::string& dir) {
     case Started::other_dir:
       return "Not started. To start it: holdfastd --config " + dir + "/holdfast.toml";
     case Started::no_systemd:
-      return "Not started, since systemd does not run here. To start it: holdfastd --config " + dir + "/holdfast.toml";
+      return "Not started, since systemd does not run here. To start it: holdfastd --config " + dir +
+             "/holdfast.toml";
   }
   return "";
 }
@@ -133,15 +137,17 @@ Status wait_until_member(const Context& context, const NodeConfig& config) {
     if (auto client = client::Client::connect(socket, Duration::seconds(2), "holdfast")) {
       if (auto status = client->status(Duration::seconds(5))) {
         if (status->phase() == "member") return {};
-        last = "it is " + status->phase() + (status->phase_reason().empty() ? "" : ": " + status->phase_reason());
+        last = "it is " + status->phase() +
+               (status->phase_reason().empty() ? "" : ": " + status->phase_reason());
       }
     }
     if (context.wait_seconds != 0) poll(nullptr, 0, 200);
   } while (context.environment.unix_time() < until);
   if (context.wait_seconds == 0) return {};
-  return fail(ErrorCode::timeout, "node '" + config.node_name + "' is no member after " +
-                                      std::to_string(context.wait_seconds) + " s; " + last, 0,
-              "it goes on trying: 'holdfast cluster status', 'journalctl -u holdfastd -n 50'");
+  return fail(ErrorCode::timeout,
+              "node '" + config.node_name + "' is no member after " + std::to_string(context.wait_seconds) +
+                  " s; " + last,
+              0, "it goes on trying: 'holdfast cluster status', 'journalctl -u holdfastd -n 50'");
 }
 
 int give_up(Context& context, const std::string& doing, Error error, Undo& undo) {

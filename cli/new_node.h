@@ -1,4 +1,5 @@
-// What 'cluster create' and 'cluster join' have in common: checks of this host, and putting its files in place.
+// What 'cluster create' and 'cluster join' have in common: checks of this host, and putting its files in
+// place.
 #pragma once
 
 #include <string>
@@ -11,12 +12,14 @@ namespace holdfast::cli {
 
 constexpr char service_unit[] = "holdfastd.service";
 constexpr int authority_days = 7300;
-constexpr int node_certificate_days = 3650;  // expiry never cuts a living member off, but a late renewal is a nuisance
+constexpr int node_certificate_days =
+    3650;  // expiry never cuts a living member off, but a late renewal is a nuisance
 
 // Root, and nothing configured below `dir` yet.
 Status check_host_is_free(const Context& context, const std::string& dir);
 // Reads the --address options: one each network, all of them addresses of this host.
-Result<std::vector<NetworkAddress>> check_addresses(const Context& context, const std::vector<std::string>& given);
+Result<std::vector<NetworkAddress>> check_addresses(const Context& context,
+                                                    const std::vector<std::string>& given);
 Status check_is_local(const Context& context, const std::string& address);
 
 struct NodeFiles {

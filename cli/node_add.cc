@@ -1,4 +1,5 @@
-// node add: a place in the database and a one-time token. The cluster keeps only the hash of the secret in it.
+// node add: a place in the database and a one-time token. The cluster keeps only the hash of the secret in
+// it.
 #include <charconv>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -17,7 +18,9 @@ int node_add(Context& context, const NodeAddOptions& o) {
     return report(context, error, code);
   };
   if (!is_plain_name(o.name))
-    return refuse({ErrorCode::invalid_argument, 0, "the name is not allowed", "1 to 63 letters, digits, '-', '.', '_'"}, exit_usage);
+    return refuse(
+        {ErrorCode::invalid_argument, 0, "the name is not allowed", "1 to 63 letters, digits, '-', '.', '_'"},
+        exit_usage);
   api::Command command;
   command.set_verb(api::Command::NODE_ADD);
   command.set_object(o.name);
@@ -35,7 +38,8 @@ int node_add(Context& context, const NodeAddOptions& o) {
   if (!authority) return refuse(authority.error(), exit_failed);
   if (!exists(config->tls_dir + "/authority.key"))
     return refuse({ErrorCode::not_found, 0, "the authority key is not on this node",
-                   "run it on the node where the cluster was created, or copy " + config->tls_dir + "/authority.key here"},
+                   "run it on the node where the cluster was created, or copy " + config->tls_dir +
+                       "/authority.key here"},
                   exit_failed);
 
   pki::Token token;
@@ -62,7 +66,8 @@ int node_add(Context& context, const NodeAddOptions& o) {
   auto [end, bad] = std::from_chars(id.data(), id.data() + id.size(), token.node.value);
   if (bad != std::errc() || end != id.data() + id.size() || token.node.is_none())
     return refuse({ErrorCode::internal, 0, "the service answered without a node id ('" + id + "')",
-                   "look whether it was added: 'holdfast node list'"}, exit_failed);
+                   "look whether it was added: 'holdfast node list'"},
+                  exit_failed);
   std::string text = pki::encode_token(token);
   if (context.json) {
     print_json(context.out, Json{{"done", true},
@@ -79,7 +84,8 @@ int node_add(Context& context, const NodeAddOptions& o) {
   char when[32];
   strftime(when, sizeof when, "%F %T", &local);
   context.out << "Node '" << o.name << "' (id " << token.node.value << ") may join once, until " << when
-              << ". On that host, as root:\n\n  holdfast cluster join " << text << "\n\nThe token is a secret until it was used.\n";
+              << ". On that host, as root:\n\n  holdfast cluster join " << text
+              << "\n\nThe token is a secret until it was used.\n";
   return exit_ok;
 }
 

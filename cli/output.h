@@ -1,4 +1,5 @@
-// What the holdfast command prints: tables for people, JSON with stable field names for programs (docs/cli.md).
+// What the holdfast command prints: tables for people, JSON with stable field names for programs
+// (docs/cli.md).
 #pragma once
 
 #include <iosfwd>
@@ -12,8 +13,8 @@ namespace holdfast::cli {
 
 using Json = nlohmann::ordered_json;
 
-// Field names are those of proto/api.proto. Every field is always there, also when empty; properties are objects
-// (name: text or list), keys that exceed 53 bits are "0x…" texts.
+// Field names are those of proto/api.proto. Every field is always there, also when empty; properties are
+// objects (name: text or list), keys that exceed 53 bits are "0x…" texts.
 Json to_json(const api::Status& status);
 Json to_json(const api::NodeStatus& node);
 Json to_json(const api::GroupStatus& group);

@@ -11,13 +11,12 @@
 
 #include "cli/redact.h"
 #include "core/log/layout.h"
-#include "iscsi/lun.h"
+#include "iscsi/probe.h"
 
 namespace holdfast::cli {
 namespace {
 
 constexpr Duration command_deadline = Duration::milliseconds(5000);
-constexpr size_t look_bytes = 256 * 1024;  // covers the signatures of all common file systems
 // A holder writes a beacon every 200 ms; five of them missed is as good as none.
 constexpr int beacon_watch_ms = 1000;
 
@@ -68,11 +67,11 @@ class Device {
 
 std::string superblock_text(const disk::Superblock& s) {
   std::ostringstream out;
-  out << "cluster " << s.cluster_id() << " '" << s.cluster_name() << "' epoch " << s.epoch() << " holder " << s.holder()
-      << " members";
+  out << "cluster " << s.cluster_id() << " '" << s.cluster_name() << "' epoch " << s.epoch() << " holder "
+      << s.holder() << " members";
   for (const auto& m : s.members()) out << " " << m.node();
-  out << " configured " << to_string(NodeSet(s.configured_nodes())) << " orderly " << s.orderly_shutdown() << " log "
-      << s.log_start_bytes() << "+" << s.log_size_bytes() << " format " << s.format_version();
+  out << " configured " << to_string(NodeSet(s.configured_nodes())) << " orderly " << s.orderly_shutdown()
+      << " log " << s.log_start_bytes() << "+" << s.log_size_bytes() << " format " << s.format_version();
   return out.str();
 }
 
@@ -93,15 +92,18 @@ Status look_at_reservations(scsi::Lun& lun, QuorumContent* content) {
 Result<QuorumContent> inspect(Device& device) {
   QuorumContent content;
   if (device.lun()) HOLDFAST_CHECK(look_at_reservations(*device.lun(), &content));
-  HOLDFAST_TRY(std::string head, device.read(look_bytes));
+  HOLDFAST_TRY(std::string head, device.read(core::head_bytes));
   if (head.size() < core::head_bytes) {
     content.blank = head.empty();
     if (!head.empty()) content.foreign = "a file of " + std::to_string(head.size()) + " bytes";
     return content;
   }
-  auto view = core::decode_superblocks(head.substr(0, core::head_bytes));
+  auto view = core::decode_superblocks(head);
   if (!view.valid) {
-    content.foreign = describe_content(head);
+    if (device.lun())
+      content.foreign = scsi::foreign_content(*device.lun()).value_or("");
+    else if (!view.blank)
+      content.foreign = "a file that is no quorum";
     content.blank = content.foreign.empty();
     return content;
   }
@@ -112,7 +114,7 @@ Result<QuorumContent> inspect(Device& device) {
   content.superblock_text = superblock_text(view.superblock);
   poll(nullptr, 0, beacon_watch_ms);
   HOLDFAST_TRY(std::string later, device.read(core::head_bytes));
-  content.alive = later != head.substr(0, core::head_bytes);
+  content.alive = later != head;
   return content;
 }
 
@@ -126,13 +128,15 @@ Status wipe_lun(scsi::Lun& lun, const NodeConfig& c, uint64_t epoch) {
     if (held.key == own) return {};
     auto type = scsi::ReservationType::write_exclusive;
     auto taken = lun.preempt(own, held.key, type, true, command_deadline);
-    if (!taken && taken.error().code == ErrorCode::unsupported) taken = lun.preempt(own, held.key, type, false, command_deadline);
+    if (!taken && taken.error().code == ErrorCode::unsupported)
+      taken = lun.preempt(own, held.key, type, false, command_deadline);
     return taken;
   };
   Status done = take();
   std::string zero(core::head_bytes, '\0');
   if (done) done = lun.write(0, zero.data(), zero.size(), command_deadline);
-  // clear() gives the reservation back with all registrations; when we got nowhere, only our own is withdrawn.
+  // clear() gives the reservation back with all registrations; when we got nowhere, only our own is
+  // withdrawn.
   Status given_back = done ? lun.clear(own, command_deadline) : lun.register_key(own, {}, command_deadline);
   return done ? given_back : done;
 }
@@ -149,7 +153,9 @@ Status wipe_quorum(const NodeConfig& config) {
   HOLDFAST_TRY(auto content, inspect(*device));
   if (content.cluster_id.empty()) return {};  // nothing of ours is there
   if (content.cluster_id != config.cluster_id)
-    return fail(ErrorCode::foreign, device->name() + " belongs to another cluster, '" + content.cluster_name + "'", 0, "it was left alone");
+    return fail(ErrorCode::foreign,
+                device->name() + " belongs to another cluster, '" + content.cluster_name + "'", 0,
+                "it was left alone");
   if (content.alive)
     return fail(ErrorCode::busy, device->name() + " is in use: its beacon moves", 0,
                 "stop the other nodes: 'holdfast cluster shutdown'");

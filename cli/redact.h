@@ -1,4 +1,5 @@
-// Nothing secret leaves the host: passwords in iSCSI addresses, and values whose name says that they are secret.
+// Nothing secret leaves the host: passwords in iSCSI addresses, and values whose name says that they are
+// secret.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -1,5 +1,5 @@
-// report: one .tar.gz with what explains a problem. Every part is optional: what could not be had is listed in
-// CONTENTS.txt with the reason, and a stopped service is the usual case, not an error.
+// report: one .tar.gz with what explains a problem. Every part is optional: what could not be had is listed
+// in CONTENTS.txt with the reason, and a stopped service is the usual case, not an error.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,7 +41,8 @@ class Collection {
     if (result.exit_code == 127)
       missing(name, "there is no program " + argv[0]);
     else if (result.exit_code != 0)
-      missing(name, argv[0] + " ended with " + std::to_string(result.exit_code) + (result.output.empty() ? "" : ", its output is there"));
+      missing(name, argv[0] + " ended with " + std::to_string(result.exit_code) +
+                        (result.output.empty() ? "" : ", its output is there"));
   }
 
   const std::vector<std::string>& stored() const { return stored_; }
@@ -50,8 +51,10 @@ class Collection {
  private:
   void store(const std::string& name, const std::string& content) {
     auto written = write_new_file(folder_ + "/" + name, content, 0600);
-    if (written) stored_.push_back(name);
-    else missing(name, written.error().text());
+    if (written)
+      stored_.push_back(name);
+    else
+      missing(name, written.error().text());
   }
   Context& context_;
   std::string folder_;
@@ -62,7 +65,8 @@ class Collection {
 void collect_from_service(Context& context, Collection& parts) {
   auto client = connect(context);
   if (!client) {
-    for (const char* name : {"status.json", "database.json", "events.txt"}) parts.missing(name, client.error().text());
+    for (const char* name : {"status.json", "database.json", "events.txt"})
+      parts.missing(name, client.error().text());
     return;
   }
   auto status = client->status(service_timeout);
@@ -108,19 +112,23 @@ void collect_host(Collection& parts) {
   parts.text("versions.txt", "holdfast " + version_text() + "\n");
   parts.program("uname.txt", {"uname", "-a"});
   parts.file("os-release.txt", "/etc/os-release");
-  parts.program("packages.txt", {"dpkg-query", "-W", "holdfast*", "libiscsi*", "libprotobuf-lite*", "linux-image-*"});
+  parts.program("packages.txt",
+                {"dpkg-query", "-W", "holdfast*", "libiscsi*", "libprotobuf-lite*", "linux-image-*"});
   parts.program("service.txt", {"systemctl", "status", "--no-pager", "--lines=0", "holdfastd.service"});
-  parts.program("journal.txt", {"journalctl", "--no-pager", "-o", "short-precise", "-n", "20000", "-u", "holdfastd.service"});
+  parts.program("journal.txt", {"journalctl", "--no-pager", "-o", "short-precise", "-n", "20000", "-u",
+                                "holdfastd.service"});
   parts.program("ip-address.txt", {"ip", "-d", "address"});
   parts.program("ip-route.txt", {"ip", "route", "show", "table", "all"});
   parts.program("neighbours.txt", {"ip", "neighbour"});
   parts.file("mounts.txt", "/proc/self/mountinfo");
-  parts.program("disks.txt", {"lsblk", "-o", "NAME,KNAME,TYPE,SIZE,FSTYPE,UUID,WWN,VENDOR,MODEL,MOUNTPOINTS"});
+  parts.program("disks.txt",
+                {"lsblk", "-o", "NAME,KNAME,TYPE,SIZE,FSTYPE,UUID,WWN,VENDOR,MODEL,MOUNTPOINTS"});
   parts.program("device-mapper.txt", {"dmsetup", "status"});
   parts.program("iscsi-sessions.txt", {"iscsiadm", "-m", "session", "-P", "1"});
   parts.file("modules.txt", "/proc/modules");
   parts.program("kernel-log.txt", {"sh", "-c", "dmesg -T | tail -n 2000"});
-  for (const char* name : {"cpu", "memory", "io"}) parts.file(std::string("pressure-") + name + ".txt", std::string("/proc/pressure/") + name);
+  for (const char* name : {"cpu", "memory", "io"})
+    parts.file(std::string("pressure-") + name + ".txt", std::string("/proc/pressure/") + name);
 }
 
 }  // namespace
@@ -135,10 +143,13 @@ int make_report(Context& context, const ReportOptions& o) {
   strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
   std::string name = "holdfast-report-" + (config ? config->node_name : std::string("node")) + "-" + when;
   std::string output = o.output.empty() ? name + ".tar.gz" : o.output;
-  if (exists(output)) return refuse({ErrorCode::already_exists, 0, output + " is there already", "choose another name with --output"});
+  if (exists(output))
+    return refuse(
+        {ErrorCode::already_exists, 0, output + " is there already", "choose another name with --output"});
   const char* tmp = getenv("TMPDIR");
   std::string scratch = std::string(tmp && *tmp ? tmp : "/tmp") + "/holdfast-report-XXXXXX";
-  if (!mkdtemp(scratch.data())) return refuse({ErrorCode::io, errno, "cannot make a folder below " + scratch, "set TMPDIR"});
+  if (!mkdtemp(scratch.data()))
+    return refuse({ErrorCode::io, errno, "cannot make a folder below " + scratch, "set TMPDIR"});
   std::string folder = scratch + "/" + name;
   Status made = make_dir(folder, 0700);
   Collection parts(context, folder);
@@ -154,11 +165,14 @@ int make_report(Context& context, const ReportOptions& o) {
   parts.text("CONTENTS.txt", contents.str());
   // Made beside its place, mode 0600: the report says much about the host.
   umask(0077);
-  auto packed = context.environment.run({"tar", "-C", scratch, "-czf", std::filesystem::absolute(output).string(), name}, Duration::seconds(120));
+  auto packed = context.environment.run(
+      {"tar", "-C", scratch, "-czf", std::filesystem::absolute(output).string(), name},
+      Duration::seconds(120));
   std::error_code ignored;
   std::filesystem::remove_all(scratch, ignored);
   if (!made) return refuse(made.error());
-  if (packed.exit_code != 0) return refuse({ErrorCode::io, 0, "cannot write " + output + ": " + packed.output, ""});
+  if (packed.exit_code != 0)
+    return refuse({ErrorCode::io, 0, "cannot write " + output + ": " + packed.output, ""});
   if (context.json) {
     Json missing = Json::array();
     for (const auto& [part, why] : parts.missing()) missing.push_back({{"part", part}, {"reason", why}});
@@ -166,7 +180,8 @@ int make_report(Context& context, const ReportOptions& o) {
     return exit_ok;
   }
   context.out << output << "\n";
-  for (const auto& [part, why] : parts.missing()) context.err << "holdfast: not in the report: " << cut(part + ": " + why, 200) << "\n";
+  for (const auto& [part, why] : parts.missing())
+    context.err << "holdfast: not in the report: " << cut(part + ": " + why, 200) << "\n";
   return exit_ok;
 }
 

@@ -26,8 +26,10 @@ int report(Context& context, const Error& error, int exit_code) {
 int confirm(Context& context, const std::string& question) {
   if (context.yes) return exit_ok;
   if (!context.interactive)
-    return report(context, {ErrorCode::invalid_argument, 0, question + ": nobody is there to ask", "repeat it with --yes"},
-                  exit_usage);
+    return report(
+        context,
+        {ErrorCode::invalid_argument, 0, question + ": nobody is there to ask", "repeat it with --yes"},
+        exit_usage);
   context.err << question << ". Go on? [y/N] " << std::flush;
   std::string answer;
   std::getline(context.in, answer);
@@ -38,7 +40,8 @@ int confirm(Context& context, const std::string& question) {
 Result<client::Client> connect(Context& context) {
   std::string socket = context.socket;
   if (socket.empty()) {
-    // Another runtime folder in the configuration means another socket; without a readable file, the usual one.
+    // Another runtime folder in the configuration means another socket; without a readable file, the usual
+    // one.
     socket = client::default_socket();
     if (!getenv("HOLDFAST_SOCKET"))
       if (auto config = load_node_config(context.config_path)) socket = config->socket_path();
@@ -58,7 +61,9 @@ int exit_code_of(const Error& error) {
   }
 }
 
-int report_service(Context& context, const Error& error) { return report(context, error, exit_code_of(error)); }
+int report_service(Context& context, const Error& error) {
+  return report(context, error, exit_code_of(error));
+}
 
 Result<std::vector<api::Property>> parse_properties(const std::vector<std::string>& given,
                                                     const std::vector<std::string>& unset) {
@@ -66,8 +71,9 @@ Result<std::vector<api::Property>> parse_properties(const std::vector<std::strin
   for (const auto& text : given) {
     auto equals = text.find('=');
     if (equals == std::string::npos || equals == 0)
-      return fail(ErrorCode::invalid_argument, "'" + text + "' is not Name=Value", 0,
-                  "for example RestartThreshold=3, PreferredOwners=n1,n2, 'CommandLine=/usr/bin/app --port 80'");
+      return fail(
+          ErrorCode::invalid_argument, "'" + text + "' is not Name=Value", 0,
+          "for example RestartThreshold=3, PreferredOwners=n1,n2, 'CommandLine=/usr/bin/app --port 80'");
     out.emplace_back().set_name(text.substr(0, equals));
     out.back().set_value(text.substr(equals + 1));
   }
@@ -89,7 +95,8 @@ int run_command(Context& context, api::Command command, bool waits, const std::s
     bool answered = client->descriptor() >= 0;
     if (error.code == ErrorCode::timeout && error.hint.empty())
       error.hint = "it may still happen: 'holdfast cluster status', 'holdfast events'";
-    return report(context, error, answered && error.code != ErrorCode::timeout ? exit_failed : exit_code_of(error));
+    return report(context, error,
+                  answered && error.code != ErrorCode::timeout ? exit_failed : exit_code_of(error));
   }
   if (context.json) {
     print_json(context.out, Json{{"done", true},

@@ -14,8 +14,8 @@ Result<client::Client> connect(Context& context);
 int exit_code_of(const Error& error);
 int report_service(Context& context, const Error& error);
 
-// "Name=Value" to properties; the value may hold anything, also '='. Lists stay text ("a,b"): the service knows which
-// properties are lists.
+// "Name=Value" to properties; the value may hold anything, also '='. Lists stay text ("a,b"): the service
+// knows which properties are lists.
 Result<std::vector<api::Property>> parse_properties(const std::vector<std::string>& given,
                                                     const std::vector<std::string>& unset = {});
 

@@ -135,7 +135,8 @@ int version(Context& c, const NoOptions&) {
 int events(Context& c, const EventsOptions& o) {
   auto client = connect(c);
   if (!client) return report_service(c, client.error());
-  if (auto sent = client->subscribe(!o.no_history, service_timeout); !sent) return report_service(c, sent.error());
+  if (auto sent = client->subscribe(!o.no_history, service_timeout); !sent)
+    return report_service(c, sent.error());
   // Without --follow the history is what arrives before the stream falls silent.
   Duration patience = o.follow ? Duration::seconds(3600) : Duration::milliseconds(300);
   for (;;) {

@@ -8,7 +8,9 @@
 namespace holdfast::cli {
 namespace {
 
-bool continues(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }  // inside a UTF-8 character
+bool continues(char c) {
+  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}  // inside a UTF-8 character
 
 size_t width(const std::string& text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
@@ -103,7 +105,9 @@ void print_nodes(std::ostream& out, const api::Status& s, const std::string& ind
   for (const auto& n : s.nodes()) {
     bool self = n.id() == s.node_id();
     std::string quorum = n.quorum_owner() ? "owner" : n.reaches_lun() ? "reached" : "-";
-    std::string heartbeat = self ? "this node" : n.state() == 1 ? "-" : std::to_string(n.heartbeat_age_ms()) + " ms";
+    std::string heartbeat = self             ? "this node"
+                            : n.state() == 1 ? "-"
+                                             : std::to_string(n.heartbeat_age_ms()) + " ms";
     table.row({n.name(), std::to_string(n.id()), n.state_text(), quorum, heartbeat, join(n.addresses())});
   }
   table.print(out, indent);
@@ -116,7 +120,8 @@ void print_groups(std::ostream& out, const api::Status& s, const std::string& in
   table.print(out, indent);
 }
 
-void print_resources(std::ostream& out, const api::Status& s, const std::string& group, const std::string& indent) {
+void print_resources(std::ostream& out, const api::Status& s, const std::string& group,
+                     const std::string& indent) {
   Table table({"RESOURCE", "TYPE", "GROUP", "STATE", "MESSAGE"});
   for (const auto& r : s.resources())
     if (group.empty() || r.group() == group)
@@ -130,7 +135,8 @@ void print_status(std::ostream& out, const api::Status& s) {
                      std::to_string(s.epoch()) + ", seen from " + s.node_name() + " (" + s.phase() + ")";
   out << cut(one_line(head), columns_max) << "\n";
   if (!s.phase_reason().empty()) out << cut("  " + one_line(s.phase_reason()), columns_max) << "\n";
-  std::string quorum = "Quorum " + q.state() + ", owner " + node_name(s, q.owner()) + ", " + q.kind() + " " + q.device();
+  std::string quorum =
+      "Quorum " + q.state() + ", owner " + node_name(s, q.owner()) + ", " + q.kind() + " " + q.device();
   out << cut(one_line(quorum), columns_max) << "\n";
   if (!q.reason().empty()) out << cut("  " + one_line(q.reason()), columns_max) << "\n";
   for (const auto& n : s.networks())
@@ -160,22 +166,28 @@ void print_quorum(std::ostream& out, const api::Status& s) {
   snprintf(key, sizeof key, "0x%016llx", static_cast<unsigned long long>(q.key()));
   field(out, "Key", q.key() ? key : "none");
   field(out, "Registered", join(q.registered_keys()));
-  field(out, "Log", bytes(q.log_used_bytes()) + " of " + bytes(q.log_size_bytes()) + " used, last update " +
-                        std::to_string(q.last_sequence()));
+  field(out, "Log",
+        bytes(q.log_used_bytes()) + " of " + bytes(q.log_size_bytes()) + " used, last update " +
+            std::to_string(q.last_sequence()));
   field(out, "Beacon", std::to_string(q.beacon_age_ms()) + " ms ago");
-  if (q.last_arbitration_us()) field(out, "Arbitration", std::to_string(q.last_arbitration_us()) + " us, the last one");
+  if (q.last_arbitration_us())
+    field(out, "Arbitration", std::to_string(q.last_arbitration_us()) + " us, the last one");
   std::string reached;
   for (const auto& n : s.nodes())
     if (n.reaches_lun()) reached += (reached.empty() ? "" : ", ") + n.name();
   field(out, "Reached by", reached.empty() ? "nobody" : reached);
 }
 
-void print_properties(std::ostream& out, const google::protobuf::RepeatedPtrField<api::Property>& properties) {
+void print_properties(std::ostream& out,
+                      const google::protobuf::RepeatedPtrField<api::Property>& properties) {
   size_t widest = 0;
   for (const auto& p : properties) widest = std::max(widest, p.name().size());
   for (const auto& p : properties)
     out << "  " << std::left << std::setw(static_cast<int>(widest + 2)) << p.name()
-        << one_line(p.unset() ? "-" : p.is_list() ? join(p.list()) : p.value()) << "\n";
+        << one_line(p.unset()     ? "-"
+                    : p.is_list() ? join(p.list())
+                                  : p.value())
+        << "\n";
 }
 
 void print_node(std::ostream& out, const api::NodeStatus& n, const api::Status& s) {
@@ -211,7 +223,8 @@ void print_resource(std::ostream& out, const api::ResourceStatus& r) {
   field(out, "Resource", r.name());
   field(out, "Type", r.type());
   field(out, "Group", r.group());
-  field(out, "State", r.state_text() + (r.maintenance() ? " [maintenance]" : "") + (r.held() ? " [held]" : ""));
+  field(out, "State",
+        r.state_text() + (r.maintenance() ? " [maintenance]" : "") + (r.held() ? " [held]" : ""));
   field(out, "Message", r.message());
   field(out, "Depends on", join(r.dependencies()));
   field(out, "May run on", r.possible_owners().empty() ? "every node" : join(r.possible_owners()));
@@ -230,9 +243,11 @@ void print_event(std::ostream& out, const api::Event& e) {
   strftime(when, sizeof when, "%F %T", &local);
   char ms[8];
   snprintf(ms, sizeof ms, ".%03u", static_cast<unsigned>(e.wall_time_ms() % 1000));
-  out << when << ms << " " << (e.node().empty() ? "" : e.node() + " ") << e.kind() << " " << one_line(e.object());
+  out << when << ms << " " << (e.node().empty() ? "" : e.node() + " ") << e.kind() << " "
+      << one_line(e.object());
   if (!e.old_value().empty() || !e.new_value().empty())
-    out << ": " << one_line(e.old_value()) << (e.old_value().empty() ? "" : " -> ") << one_line(e.new_value());
+    out << ": " << one_line(e.old_value()) << (e.old_value().empty() ? "" : " -> ")
+        << one_line(e.new_value());
   if (!e.cause().empty()) out << " (" << one_line(e.cause()) << ")";
   if (e.classic_id()) out << " [" << e.classic_id() << "]";
   out << "\n";

@@ -1,5 +1,5 @@
-// The verbs of the holdfast command. Each registrar adds its part of the command line; what was chosen runs after the
-// whole line was understood.
+// The verbs of the holdfast command. Each registrar adds its part of the command line; what was chosen runs
+// after the whole line was understood.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -22,7 +22,8 @@ struct Registry {
                  std::shared_ptr<Options> options, int (*action)(Context&, const Options&)) {
     CLI::App* app = parent->add_subcommand(name, help);
     app->footer(std::string("Examples:\n") + examples);
-    app->callback([this, options, action] { chosen = [this, options, action] { return action(context, *options); }; });
+    app->callback(
+        [this, options, action] { chosen = [this, options, action] { return action(context, *options); }; });
     return app;
   }
   // A word with verbs below it.

@@ -7,20 +7,27 @@ void add_cluster_verbs(CLI::App* root, Registry& r) {
   CLI::App* cluster = r.noun(root, "cluster", "the cluster as a whole, and this node's part in it");
 
   auto create = std::make_shared<CreateOptions>();
-  auto* v = r.verb(cluster, "create", "make a new cluster with this host as its first node",
-                   "  holdfast cluster create --name prod --node n1 --address lan=192.0.2.11 \\\n"
-                   "      --address san=198.51.100.11 --quorum iscsi://198.51.100.20:3260/iqn.2026-11.example:q/0\n"
-                   "  holdfast cluster create --name trial --node n1 --address lan=192.0.2.11 \\\n"
-                   "      --local-quorum /var/lib/holdfast/quorum    one node, to try things out\n"
-                   "What is on the quorum LUN is looked at first; anything foreign is refused.",
-                   create, cluster_create);
+  auto* v =
+      r.verb(cluster, "create", "make a new cluster with this host as its first node",
+             "  holdfast cluster create --name prod --node n1 --address lan=192.0.2.11 \\\n"
+             "      --address san=198.51.100.11 --quorum iscsi://198.51.100.20:3260/iqn.2026-11.example:q/0\n"
+             "  holdfast cluster create --name trial --node n1 --address lan=192.0.2.11 \\\n"
+             "      --local-quorum /var/lib/holdfast/quorum    one node, to try things out\n"
+             "What is on the quorum LUN is looked at first; anything foreign is refused.",
+             create, cluster_create);
   v->add_option("--name", create->name, "name of the cluster")->required();
   v->add_option("--node", create->node, "name of this node")->required();
-  v->add_option("--address", create->addresses, "NETWORK=ADDRESS of this node, once for each network (1 to 8)")
-      ->required()->take_all()->expected(1);
-  auto* lun = v->add_option("--quorum", create->quorum, "iscsi://ADDRESS:PORT/TARGET/LUN or /dev/disk/by-id/…");
-  v->add_option("--local-quorum", create->local_quorum, "a file instead of a LUN, for one node")->excludes(lun);
-  v->add_option("--initiator", create->initiator, "iSCSI initiator name of this node; default made from the ids");
+  v->add_option("--address", create->addresses,
+                "NETWORK=ADDRESS of this node, once for each network (1 to 8)")
+      ->required()
+      ->take_all()
+      ->expected(1);
+  auto* lun =
+      v->add_option("--quorum", create->quorum, "iscsi://ADDRESS:PORT/TARGET/LUN or /dev/disk/by-id/…");
+  v->add_option("--local-quorum", create->local_quorum, "a file instead of a LUN, for one node")
+      ->excludes(lun);
+  v->add_option("--initiator", create->initiator,
+                "iSCSI initiator name of this node; default made from the ids");
   v->add_option("--port", create->port, "UDP and TCP port")->capture_default_str();
   v->add_option("--dir", create->dir, "where the configuration goes")->capture_default_str();
   v->add_option("--state-dir", create->state_dir, "local replica; default /var/lib/holdfast");
@@ -34,8 +41,10 @@ void add_cluster_verbs(CLI::App* root, Registry& r) {
              "  holdfast cluster join hf1.… --initiator iqn.2026-11.example:n2",
              join, cluster_join);
   v->add_option("TOKEN", join->token, "one-time token")->required();
-  v->add_option("--address", join->addresses, "NETWORK=ADDRESS that this host must have; checked against the cluster's")
-      ->take_all()->expected(1);
+  v->add_option("--address", join->addresses,
+                "NETWORK=ADDRESS that this host must have; checked against the cluster's")
+      ->take_all()
+      ->expected(1);
   v->add_option("--initiator", join->initiator, "iSCSI initiator name of this node");
   v->add_option("--dir", join->dir, "where the configuration goes")->capture_default_str();
   v->add_option("--state-dir", join->state_dir, "local replica; default /var/lib/holdfast");
@@ -50,7 +59,8 @@ void add_cluster_verbs(CLI::App* root, Registry& r) {
 
   auto set = std::make_shared<ChangeOptions>();
   v = r.verb(cluster, "set", "change properties of the cluster, on all nodes at once",
-             "  holdfast cluster set HeartbeatTimeoutMs=1500\n  holdfast cluster set --unset HeartbeatTimeoutMs     back to the default",
+             "  holdfast cluster set HeartbeatTimeoutMs=1500\n  holdfast cluster set --unset "
+             "HeartbeatTimeoutMs     back to the default",
              set, cluster_set);
   v->add_option("PROPERTY", set->properties, "Name=Value");
   v->add_option("--unset", set->unset, "back to the default")->take_all()->expected(1);
@@ -64,15 +74,18 @@ void add_cluster_verbs(CLI::App* root, Registry& r) {
   v->add_flag("--off", maintenance->off, "end it");
 
   v = r.verb(cluster, "shutdown", "orderly end: all groups offline, then the service on every node",
-             "  holdfast cluster shutdown --yes --wait 300\nThe next start forms the cluster without waiting for missing nodes.",
+             "  holdfast cluster shutdown --yes --wait 300\nThe next start forms the cluster without waiting "
+             "for missing nodes.",
              std::make_shared<ChangeOptions>(), cluster_shutdown);
 
   auto destroy = std::make_shared<DestroyOptions>();
-  v = r.verb(cluster, "destroy", "forget the cluster on this host: configuration, keys, local replica",
-             "  holdfast cluster destroy --yes\n"
-             "  holdfast cluster destroy --wipe-quorum      on the last node: the quorum device is free again",
-             destroy, cluster_destroy);
-  v->add_flag("--wipe-quorum", destroy->wipe_quorum, "also wipe the quorum device, if it is this cluster's and nobody uses it");
+  v = r.verb(
+      cluster, "destroy", "forget the cluster on this host: configuration, keys, local replica",
+      "  holdfast cluster destroy --yes\n"
+      "  holdfast cluster destroy --wipe-quorum      on the last node: the quorum device is free again",
+      destroy, cluster_destroy);
+  v->add_flag("--wipe-quorum", destroy->wipe_quorum,
+              "also wipe the quorum device, if it is this cluster's and nobody uses it");
   v->add_flag("--force", destroy->force, "go on when the service does not stop");
 }
 
