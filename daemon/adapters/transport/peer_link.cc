@@ -100,6 +100,8 @@ bool PeerLink::resume_or_start_life(Session& session) {
 bool PeerLink::adopt(Session& session) {
   auto self = shared_from_this();
   auto adopted = session.shared_from_this();
+  // The list of nodes and the revocations may have changed since the handshake.
+  if (ended_ || context_.revoked.count(session.identity().fingerprint)) return false;
   // What the hellos said about the channel must still be true.
   if (session.channel_generation != channel_generation_) return false;
   bool same_life = Incarnation{session.hello().incarnation()} == incarnation_;
@@ -112,7 +114,10 @@ bool PeerLink::adopt(Session& session) {
     session.refuse({"protocol", "it claims to have received what was never sent"});
     return true;
   }
-  if (ended_ || !session.is_open()) return false;  // an event handler removed the peer
+  if (ended_ || !session.is_open()) {  // an event handler removed the peer, or stopped everything
+    if (old) old->close("the peer was removed");
+    return false;
+  }
   active_ = adopted;
   active_since_ = now();
   fingerprint_ = session.identity().fingerprint;
