@@ -37,13 +37,17 @@ class PhysicalDisk : public sdk::Instance {
       identity_ = device.identity;
       worker_ = worker;
       own_ = own;
-      cancelled_ = false;
     }
     HOLDFAST_CHECK(host_.record("device", device.identity, device.paths.front()));
     Claim claim{own, victim, command_limit_};
     HOLDFAST_CHECK(worker->run([claim](Luns& luns) { return acquire(luns, claim); }, acquire_limit_));
+    if (host_.cancelled()) {
+      // The terminate that ran beside this may have come too early to give anything back.
+      (void)worker->run([own](Luns& luns) { return give_back(luns, own, command_limit_terminate); },
+                        terminate_limit);
+      return fail(ErrorCode::cancelled, "terminate overtook online");
+    }
     std::lock_guard lock(mutex_);
-    if (cancelled_) return fail(ErrorCode::cancelled, "terminate overtook online");
     good_at_ = boottime_now();
     host_.publish("Device", device.paths.front());
     host_.publish("Identity", device.identity);
@@ -64,10 +68,6 @@ class PhysicalDisk : public sdk::Instance {
   }
 
   Result<sdk::Ended> terminate() override {
-    {
-      std::lock_guard lock(mutex_);
-      cancelled_ = true;
-    }
     auto [worker, device, own] = current();
     if (!worker) return sdk::Ended{};
     forget();
@@ -178,7 +178,6 @@ class PhysicalDisk : public sdk::Instance {
   std::shared_ptr<LunWorker> worker_;
   ReservationKey own_;
   Instant good_at_;
-  bool cancelled_ = false;
 };
 
 }  // namespace
