@@ -12,7 +12,8 @@ constexpr std::string_view iscsi_scheme = "iscsi://";
 bool is_numeric_address(const std::string& host, bool bracketed) {
   in6_addr six{};
   in_addr four{};
-  return bracketed ? inet_pton(AF_INET6, host.c_str(), &six) == 1 : inet_pton(AF_INET, host.c_str(), &four) == 1;
+  return bracketed ? inet_pton(AF_INET6, host.c_str(), &six) == 1
+                   : inet_pton(AF_INET, host.c_str(), &four) == 1;
 }
 
 template <typename T>
@@ -29,13 +30,15 @@ bool read_portal(std::string_view text, Attachment& out) {
   if (!bracketed && host_end == std::string_view::npos) host_end = text.size();
   out.host = std::string(text.substr(bracketed ? 1 : 0, bracketed ? host_end - 1 : host_end));
   std::string_view rest = text.substr(bracketed ? host_end + 1 : host_end);
-  if (!rest.empty() && (rest[0] != ':' || !read_number(rest.substr(1), out.port) || out.port == 0)) return false;
+  if (!rest.empty() && (rest[0] != ':' || !read_number(rest.substr(1), out.port) || out.port == 0))
+    return false;
   return is_numeric_address(out.host, bracketed);
 }
 
 tl::unexpected<Error> malformed(const char* why) {
-  return fail(ErrorCode::invalid_argument, std::string("The LUN address is not usable: ") + why, 0,
-              "write iscsi://[user%password@]ADDRESS:PORT/IQN/LUN with a numeric address, or /dev/disk/by-id/NAME");
+  return fail(
+      ErrorCode::invalid_argument, std::string("The LUN address is not usable: ") + why, 0,
+      "write iscsi://[user%password@]ADDRESS:PORT/IQN/LUN with a numeric address, or /dev/disk/by-id/NAME");
 }
 
 Result<Attachment> parse_iscsi(std::string_view rest) {
@@ -58,9 +61,11 @@ Result<Attachment> parse_iscsi(std::string_view rest) {
   size_t last = path.rfind('/');
   if (last == std::string_view::npos || last == 0) return malformed("target name or LUN number is missing");
   out.target = std::string(path.substr(0, last));
-  if (out.target.size() > 223) return malformed("the target name is longer than 223 bytes");  // RFC 7143, 4.2.7.1
+  if (out.target.size() > 223)
+    return malformed("the target name is longer than 223 bytes");  // RFC 7143, 4.2.7.1
   // 14 bits: what the flat addressing of SAM can name.
-  if (!read_number(path.substr(last + 1), out.lun) || out.lun > 0x3fff) return malformed("the LUN is not 0 to 16383");
+  if (!read_number(path.substr(last + 1), out.lun) || out.lun > 0x3fff)
+    return malformed("the LUN is not 0 to 16383");
   return out;
 }
 
@@ -81,8 +86,8 @@ std::string Attachment::text() const {
   if (kind == Kind::block_device) return device;
   if (kind == Kind::none) return "(none)";
   bool six = host.find(':') != std::string::npos;
-  return std::string(iscsi_scheme) + (six ? "[" + host + "]" : host) + ":" + std::to_string(port) + "/" + target + "/" +
-         std::to_string(lun);
+  return std::string(iscsi_scheme) + (six ? "[" + host + "]" : host) + ":" + std::to_string(port) + "/" +
+         target + "/" + std::to_string(lun);
 }
 
 std::string_view to_string(ReservationType type) {

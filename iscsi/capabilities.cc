@@ -1,31 +1,18 @@
 // The part of ScsiLun that asks what a LUN can do. Every question is one that changes nothing.
-#include <algorithm>
-
-#include "base/bytes.h"
 #include "iscsi/scsi_lun.h"
-#include "iscsi/sense.h"
 
 namespace holdfast::scsi {
 namespace {
 
-constexpr uint8_t persistent_reserve_out_operation = 0x5f;
-constexpr uint8_t compare_and_write_operation = 0x89;
 // Keys that no cluster uses: tag 0 is never given to one (ids.h).
 constexpr ReservationKey nobodys_key{0x0000'5d1e'77aa'0001};
 constexpr ReservationKey nobodys_victim{0x0000'5d1e'77aa'0002};
 
 }  // namespace
 
-bool ScsiLun::command_exists(uint8_t operation, int service_action, const Deadline& deadline, bool& known) {
-  std::vector<uint8_t> answer;
-  known = false;
-  if (!fetch(supported_command(operation, service_action, answer), answer, deadline) || answer.size() < 2) return false;
-  uint8_t support = answer[1] & 0x07;
-  known = support != 0;  // 0: not known right now
-  return support == 3 || support == 5;  // as in the standard, or in a vendor's way
-}
-
-// Asks with a key that this nexus never has: a target that knows the service action must answer with a conflict.
+// Asks with a key that this nexus never has: a target that knows the service action must answer with a
+// conflict, and nothing changes. REPORT SUPPORTED OPERATION CODES would be the polite way, but LIO 6.1 lacks
+// it and tgtd says yes to what it then refuses.
 bool ScsiLun::probe_preempt_and_abort(const Deadline& deadline) {
   std::vector<uint8_t> list;
   ReserveOutParameters nobody{nobodys_key, nobodys_victim, ReservationType::write_exclusive};
@@ -43,26 +30,21 @@ Result<Capabilities> ScsiLun::capabilities(Duration limit) {
 
   out.persistent_reservations = fetch_reserve_in(ReserveIn::read_keys, answer, deadline).has_value();
   if (out.persistent_reservations) {
-    if (fetch_reserve_in(ReserveIn::report_capabilities, answer, deadline)) decode_pr_capabilities(answer, out);
+    if (fetch_reserve_in(ReserveIn::report_capabilities, answer, deadline))
+      decode_pr_capabilities(answer, out);
     out.read_full_status = fetch_reserve_in(ReserveIn::read_full_status, answer, deadline).has_value();
-    bool known = false;
-    out.preempt_and_abort = command_exists(persistent_reserve_out_operation,
-                                           static_cast<int>(ReserveOut::preempt_and_abort), deadline, known);
-    if (!known) out.preempt_and_abort = probe_preempt_and_abort(deadline);
-  }
-  if (!out.compare_and_write) {
-    bool known = false;
-    out.compare_and_write = command_exists(compare_and_write_operation, -1, deadline, known);
+    out.preempt_and_abort = probe_preempt_and_abort(deadline);
   }
   // Unsupported questions are answers; a broken session is not.
-  if (!is_open()) return fail(ErrorCode::unreachable, "LUN " + name_ + " stopped answering while it was examined");
+  if (!is_open())
+    return fail(ErrorCode::unreachable, "LUN " + name_ + " stopped answering while it was examined");
   return out;
 }
 
 std::unique_ptr<Lun> make_lun(const Attachment& attachment) {
   bool block_device = attachment.kind == Attachment::Kind::block_device;
-  return std::make_unique<ScsiLun>(attachment,
-                                   block_device ? make_sg_transport(attachment) : make_iscsi_transport(attachment));
+  return std::make_unique<ScsiLun>(
+      attachment, block_device ? make_sg_transport(attachment) : make_iscsi_transport(attachment));
 }
 
 }  // namespace holdfast::scsi

@@ -14,7 +14,6 @@ enum Operation : uint8_t {
   read_16 = 0x88,
   write_16 = 0x8a,
   service_action_in_16 = 0x9e,
-  maintenance_in = 0xa3,
 };
 
 Command make(const char* name, uint8_t operation, size_t cdb_size) {
@@ -33,7 +32,9 @@ void receive(Command& c, std::vector<uint8_t>& answer) {
 
 }  // namespace
 
-Command test_unit_ready_command() { return make("TEST UNIT READY", 0, 6); }
+Command test_unit_ready_command() {
+  return make("TEST UNIT READY", 0, 6);
+}
 
 Command inquiry_command(std::vector<uint8_t>& answer) {
   answer.assign(96, 0);
@@ -71,19 +72,9 @@ Command caching_page_command(std::vector<uint8_t>& answer) {
   return c;
 }
 
-Command supported_command(uint8_t operation, int service_action, std::vector<uint8_t>& answer) {
-  answer.assign(64, 0);
-  Command c = make("REPORT SUPPORTED OPERATION CODES", maintenance_in, 12);
-  c.cdb[1] = 0x0c;
-  c.cdb[2] = service_action < 0 ? 1 : 2;  // reporting options: one command, without or with a service action
-  c.cdb[3] = operation;
-  if (service_action >= 0) put_be(&c.cdb[4], static_cast<uint64_t>(service_action), 2);
-  put_be(&c.cdb[6], answer.size(), 4);
-  receive(c, answer);
-  return c;
+Command synchronize_cache_command() {
+  return make("SYNCHRONIZE CACHE(10)", synchronize_cache_10, 10);
 }
-
-Command synchronize_cache_command() { return make("SYNCHRONIZE CACHE(10)", synchronize_cache_10, 10); }
 
 Command read_command(uint64_t block, uint32_t count, void* buffer, size_t size) {
   Command c = make("READ(16)", read_16, 16);
@@ -95,7 +86,8 @@ Command read_command(uint64_t block, uint32_t count, void* buffer, size_t size) 
   return c;
 }
 
-Command write_command(uint64_t block, uint32_t count, const void* buffer, size_t size, bool force_unit_access) {
+Command write_command(uint64_t block, uint32_t count, const void* buffer, size_t size,
+                      bool force_unit_access) {
   Command c = make("WRITE(16)", write_16, 16);
   c.cdb[1] = force_unit_access ? 0x08 : 0;
   put_be(&c.cdb[2], block, 8);
@@ -107,7 +99,8 @@ Command write_command(uint64_t block, uint32_t count, const void* buffer, size_t
 }
 
 Command reserve_in_command(ReserveIn action, std::vector<uint8_t>& answer) {
-  static constexpr const char* names[] = {"READ KEYS", "READ RESERVATION", "REPORT CAPABILITIES", "READ FULL STATUS"};
+  static constexpr const char* names[] = {"READ KEYS", "READ RESERVATION", "REPORT CAPABILITIES",
+                                          "READ FULL STATUS"};
   Command c = make(names[static_cast<int>(action)], persistent_reserve_in, 10);
   c.cdb[1] = static_cast<uint8_t>(action);
   put_be(&c.cdb[7], answer.size(), 2);
@@ -115,9 +108,14 @@ Command reserve_in_command(ReserveIn action, std::vector<uint8_t>& answer) {
   return c;
 }
 
-Command reserve_out_command(ReserveOut action, const ReserveOutParameters& parameters, std::vector<uint8_t>& list) {
-  static constexpr const char* names[] = {"REGISTER", "RESERVE",           "RELEASE",
-                                          "CLEAR",    "PREEMPT",           "PREEMPT AND ABORT",
+Command reserve_out_command(ReserveOut action, const ReserveOutParameters& parameters,
+                            std::vector<uint8_t>& list) {
+  static constexpr const char* names[] = {"REGISTER",
+                                          "RESERVE",
+                                          "RELEASE",
+                                          "CLEAR",
+                                          "PREEMPT",
+                                          "PREEMPT AND ABORT",
                                           "REGISTER AND IGNORE EXISTING KEY"};
   list.assign(reserve_out_bytes, 0);
   put_be(&list[0], parameters.key.value, 8);

@@ -1,5 +1,5 @@
-// Builders of the SCSI commands that Holdfast sends, and decoders of what comes back. Pure: no I/O, bytes in and out.
-// SPC-4 names and layouts; everything is big-endian.
+// Builders of the SCSI commands that Holdfast sends, and decoders of what comes back. Pure: no I/O, bytes in
+// and out. SPC-4 names and layouts; everything is big-endian.
 #pragma once
 
 #include <string>
@@ -14,13 +14,17 @@ Command inquiry_command(std::vector<uint8_t>& answer);
 Command vital_page_command(uint8_t page, std::vector<uint8_t>& answer);
 Command read_capacity_command(std::vector<uint8_t>& answer);
 Command caching_page_command(std::vector<uint8_t>& answer);
-// REPORT SUPPORTED OPERATION CODES for one command; `service_action` < 0: the command has none.
-Command supported_command(uint8_t operation, int service_action, std::vector<uint8_t>& answer);
 Command synchronize_cache_command();
 Command read_command(uint64_t block, uint32_t count, void* buffer, size_t size);
-Command write_command(uint64_t block, uint32_t count, const void* buffer, size_t size, bool force_unit_access);
+Command write_command(uint64_t block, uint32_t count, const void* buffer, size_t size,
+                      bool force_unit_access);
 
-enum class ReserveIn : uint8_t { read_keys = 0, read_reservation = 1, report_capabilities = 2, read_full_status = 3 };
+enum class ReserveIn : uint8_t {
+  read_keys = 0,
+  read_reservation = 1,
+  report_capabilities = 2,
+  read_full_status = 3
+};
 Command reserve_in_command(ReserveIn action, std::vector<uint8_t>& answer);
 
 enum class ReserveOut : uint8_t {
@@ -34,13 +38,14 @@ enum class ReserveOut : uint8_t {
 };
 constexpr size_t reserve_out_bytes = 24;
 struct ReserveOutParameters {
-  ReservationKey key;          // the key of this nexus
-  ReservationKey action_key;   // the new key, or the victim's
+  ReservationKey key;         // the key of this nexus
+  ReservationKey action_key;  // the new key, or the victim's
   ReservationType type = ReservationType::none;
-  bool persist = false;        // APTPL
+  bool persist = false;  // APTPL
 };
 // `list` receives the parameter list and must live as long as the command.
-Command reserve_out_command(ReserveOut action, const ReserveOutParameters& parameters, std::vector<uint8_t>& list);
+Command reserve_out_command(ReserveOut action, const ReserveOutParameters& parameters,
+                            std::vector<uint8_t>& list);
 
 // Each returns corrupt when the bytes cannot be what they should be. `answer` is cut to what was received.
 Result<RegisteredKeys> decode_keys(const std::vector<uint8_t>& answer);

@@ -1,5 +1,5 @@
-// Deadline: an absolute end on CLOCK_BOOTTIME, so that a call of several steps keeps one limit, and a machine that was
-// suspended in the middle sees the limit as passed.
+// Deadline: an absolute end on CLOCK_BOOTTIME, so that a call of several steps keeps one limit, and a machine
+// that was suspended in the middle sees the limit as passed.
 #pragma once
 
 #include <time.h>

@@ -1,4 +1,5 @@
-// Decoders of commands.h. Bytes from a target are never trusted: every length is checked against what was received.
+// Decoders of commands.h. Bytes from a target are never trusted: every length is checked against what was
+// received.
 #include <algorithm>
 #include <cstdio>
 
@@ -30,7 +31,9 @@ std::string hex(const uint8_t* bytes, size_t size) {
   return out;
 }
 
-ReservationType to_type(uint8_t code) { return static_cast<ReservationType>(code & 0xf); }
+ReservationType to_type(uint8_t code) {
+  return static_cast<ReservationType>(code & 0xf);
+}
 
 // TransportID (SPC-4, 7.6.4): format and protocol in byte 0; iSCSI carries its name as text.
 std::string decode_transport_id(const uint8_t* id, size_t size) {
@@ -52,7 +55,8 @@ size_t announced_bytes(const std::vector<uint8_t>& answer) {
 }
 
 Result<RegisteredKeys> decode_keys(const std::vector<uint8_t>& answer) {
-  if (answer.size() < reserve_in_header_bytes || announced_bytes(answer) > answer.size()) return cut_short("READ KEYS");
+  if (answer.size() < reserve_in_header_bytes || announced_bytes(answer) > answer.size())
+    return cut_short("READ KEYS");
   RegisteredKeys out;
   out.generation = static_cast<uint32_t>(get_be(&answer[0], 4));
   for (size_t at = reserve_in_header_bytes; at + 8 <= announced_bytes(answer); at += 8)
@@ -66,7 +70,8 @@ Result<Reservation> decode_reservation(const std::vector<uint8_t>& answer) {
     return cut_short("READ RESERVATION");
   Reservation out;
   out.generation = static_cast<uint32_t>(get_be(&answer[0], 4));
-  if (announced_bytes(answer) < reserve_in_header_bytes + descriptor_bytes) return out;  // nothing is reserved
+  if (announced_bytes(answer) < reserve_in_header_bytes + descriptor_bytes)
+    return out;  // nothing is reserved
   out.key = {get_be(&answer[8], 8)};
   out.type = to_type(answer[21]);
   return out;
@@ -142,7 +147,8 @@ std::vector<std::string> decode_identities(const std::vector<uint8_t>& page) {
         break;
     }
   }
-  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> out;
   for (auto& [rank, text] : found) out.push_back(std::move(text));
   return out;

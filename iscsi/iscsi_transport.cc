@@ -1,6 +1,6 @@
-// iSCSI by libiscsi, with its convenience switched off: no reconnect, no replay, no name look-up, own millisecond
-// timers. Whatever breaks the session destroys the context, because a broken one still accepts commands.
-// docs/protocols/reservations.md, "Session rules".
+// iSCSI by libiscsi, with its convenience switched off: no reconnect, no replay, no name look-up, own
+// millisecond timers. Whatever breaks the session destroys the context, because a broken one still accepts
+// commands. docs/protocols/reservations.md, "Session rules".
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
 #include <poll.h>
@@ -18,8 +18,8 @@ constexpr int tcp_user_timeout_ms = 500;
 // libiscsi may ask for no events at all; look again soon instead of spinning.
 constexpr long idle_poll_ns = 1'000'000;
 
-// libiscsi writes to its socket without MSG_NOSIGNAL. The guard swallows the SIGPIPE of this thread, so that using
-// this library does not dictate the signal handling of a program.
+// libiscsi writes to its socket without MSG_NOSIGNAL. The guard swallows the SIGPIPE of this thread, so that
+// using this library does not dictate the signal handling of a program.
 class SigpipeGuard {
  public:
   SigpipeGuard() {
@@ -69,7 +69,8 @@ struct TaskDeleter {
 
 class IscsiTransport : public Transport {
  public:
-  explicit IscsiTransport(Attachment attachment) : attachment_(std::move(attachment)), name_(attachment_.text()) {}
+  explicit IscsiTransport(Attachment attachment)
+      : attachment_(std::move(attachment)), name_(attachment_.text()) {}
   ~IscsiTransport() override { close(); }
 
   Status open(const Deadline& deadline) override;
@@ -100,7 +101,8 @@ void IscsiTransport::close() {
   logged_in_ = false;
   if (context_ == nullptr) return;
   SigpipeGuard guard;
-  iscsi_destroy_context(context_);  // calls back what is pending as cancelled, closes the socket, sends nothing
+  iscsi_destroy_context(
+      context_);  // calls back what is pending as cancelled, closes the socket, sends nothing
   context_ = nullptr;
 }
 
@@ -126,14 +128,16 @@ IscsiTransport::Wait IscsiTransport::wait(const Pending& pending, const Deadline
 tl::unexpected<Error> IscsiTransport::lost(Wait outcome, const std::string& what) {
   close();
   if (outcome == Wait::timeout)
-    return fail(ErrorCode::timeout, what + " on LUN " + name_ + " got no answer in time; it may have been executed");
+    return fail(ErrorCode::timeout,
+                what + " on LUN " + name_ + " got no answer in time; it may have been executed");
   return fail(ErrorCode::connection_lost,
               "The connection to LUN " + name_ + " broke during " + what + "; it may have been executed");
 }
 
 Status IscsiTransport::configure() {
   context_ = iscsi_create_context(attachment_.initiator_name.c_str());
-  if (context_ == nullptr) return fail(ErrorCode::internal, "libiscsi cannot create a context for LUN " + name_);
+  if (context_ == nullptr)
+    return fail(ErrorCode::internal, "libiscsi cannot create a context for LUN " + name_);
   iscsi_set_noautoreconnect(context_, 1);
   iscsi_set_reconnect_max_retries(context_, 0);
   iscsi_set_tcp_user_timeout(context_, tcp_user_timeout_ms);
@@ -142,7 +146,8 @@ Status IscsiTransport::configure() {
   iscsi_set_header_digest(context_, ISCSI_HEADER_DIGEST_NONE_CRC32C);
   iscsi_set_targetname(context_, attachment_.target.c_str());
   // The "random" ISID format, with a value that never changes: the registration belongs to it.
-  iscsi_set_isid_random(context_, 0x480000 | (attachment_.isid_qualifier >> 16), attachment_.isid_qualifier & 0xffff);
+  iscsi_set_isid_random(context_, 0x480000 | (attachment_.isid_qualifier >> 16),
+                        attachment_.isid_qualifier & 0xffff);
   if (!attachment_.user.empty())
     iscsi_set_initiator_username_pwd(context_, attachment_.user.c_str(), attachment_.password.c_str());
   return {};
@@ -155,8 +160,10 @@ tl::unexpected<Error> IscsiTransport::login_refused() {
   std::string message = "The iSCSI target of LUN " + name_ + " refused the login: " + why;
   // libiscsi prints the status class and detail of the login response in parentheses (RFC 7143, 11.13.5).
   if (why.find("(513)") != std::string::npos || why.find("(514)") != std::string::npos)
-    return fail(ErrorCode::permission, message, 0, "check CHAP user and password and the target's access list");
-  if (why.find("(515)") != std::string::npos) return fail(ErrorCode::not_found, message, 0, "check the target name");
+    return fail(ErrorCode::permission, message, 0,
+                "check CHAP user and password and the target's access list");
+  if (why.find("(515)") != std::string::npos)
+    return fail(ErrorCode::not_found, message, 0, "check the target name");
   return fail(ErrorCode::unreachable, message);
 }
 
@@ -179,7 +186,8 @@ Status IscsiTransport::log_in(const Deadline& deadline) {
   }
   if (outcome == Wait::timeout) {
     close();
-    return fail(ErrorCode::unreachable, "The iSCSI target of LUN " + name_ + " does not answer the login in time");
+    return fail(ErrorCode::unreachable,
+                "The iSCSI target of LUN " + name_ + " does not answer the login in time");
   }
   return login_refused();
 }
@@ -202,10 +210,11 @@ Result<Completion> IscsiTransport::execute(const Command& command, const Deadlin
   auto cdb = command.cdb;
   SigpipeGuard guard;
   Pending pending;
-  std::unique_ptr<scsi_task, TaskDeleter> task(scsi_create_task(static_cast<int>(command.cdb_size), cdb.data(),
-                                                                direction, static_cast<int>(command.size)));
+  std::unique_ptr<scsi_task, TaskDeleter> task(scsi_create_task(
+      static_cast<int>(command.cdb_size), cdb.data(), direction, static_cast<int>(command.size)));
   if (!task) return fail(ErrorCode::internal, "libiscsi cannot create a task for LUN " + name_);
-  // The task reads and writes the caller's memory, no copy. lost() destroys the context before that memory goes.
+  // The task reads and writes the caller's memory, no copy. lost() destroys the context before that memory
+  // goes.
   auto* bytes = static_cast<uint8_t*>(command.data);
   int size = static_cast<int>(command.size);
   if (command.direction == Direction::in) scsi_task_add_data_in_buffer(task.get(), size, bytes);
@@ -213,7 +222,8 @@ Result<Completion> IscsiTransport::execute(const Command& command, const Deadlin
   if (iscsi_scsi_command_async(context_, attachment_.lun, task.get(), on_done, nullptr, &pending) != 0)
     return lost(Wait::broken, command.name);
   if (Wait outcome = wait(pending, deadline); outcome != Wait::done) return lost(outcome, command.name);
-  // Beyond the SAM byte are libiscsi's own: cancelled, error, timeout. All of them mean that there was no answer.
+  // Beyond the SAM byte are libiscsi's own: cancelled, error, timeout. All of them mean that there was no
+  // answer.
   if (pending.status < 0 || pending.status > 0xff) return lost(Wait::broken, command.name);
 
   Completion out;
@@ -238,7 +248,8 @@ Status IscsiTransport::lun_reset(const Deadline& deadline) {
   if (pending.response == ISCSI_TMR_FUNC_COMPLETE) return {};
   bool absent = pending.response == ISCSI_TMR_TMF_NOT_SUPPORTED;
   return fail(absent ? ErrorCode::unsupported : ErrorCode::permission,
-              std::string(what) + " on LUN " + name_ + " was refused with response " + std::to_string(pending.response));
+              std::string(what) + " on LUN " + name_ + " was refused with response " +
+                  std::to_string(pending.response));
 }
 
 }  // namespace

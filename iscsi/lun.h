@@ -1,7 +1,9 @@
-// Lun: one nexus to one logical unit, as the quorum and the disks use it: persistent reservations, LUN reset, block I/O.
+// Lun: one nexus to one logical unit, as the quorum and the disks use it: persistent reservations, LUN reset,
+// block I/O.
 //
-// It reports what happened and decides nothing: it never reconnects, never replays, and repeats a command only when
-// the target said that it was not executed (unit attention). Rules and outcomes: docs/protocols/reservations.md.
+// It reports what happened and decides nothing: it never reconnects, never replays, and repeats a command
+// only when the target said that it was not executed (unit attention). Rules and outcomes:
+// docs/protocols/reservations.md.
 #pragma once
 
 #include <cstddef>
@@ -56,10 +58,11 @@ struct Capabilities {
   uint32_t block_size = 0;
   uint64_t block_count = 0;
   std::string vendor, product, revision;
-  std::vector<std::string> identities;  // VPD 0x83 designators of the unit: naa.…, eui.…, t10.…, scsi-name.…, best first
-  std::string serial;                   // VPD 0x80
-  bool dpofua = false;                  // WRITE honours Force Unit Access
-  bool write_cache = false;             // WCE of the caching mode page; true when the target does not say
+  std::vector<std::string>
+      identities;  // VPD 0x83 designators of the unit: naa.…, eui.…, t10.…, scsi-name.…, best first
+  std::string serial;        // VPD 0x80
+  bool dpofua = false;       // WRITE honours Force Unit Access
+  bool write_cache = false;  // WCE of the caching mode page; true when the target does not say
   bool persistent_reservations = false;
   bool preempt_and_abort = false;
   bool read_full_status = false;
@@ -75,7 +78,8 @@ struct Capabilities {
 struct Attachment {
   enum class Kind : uint8_t { none, iscsi, block_device };
 
-  // Reads "iscsi://[user%pass@]HOST:PORT/IQN/LUN" (numeric host, IPv6 in brackets: a name look-up would block) or
+  // Reads "iscsi://[user%pass@]HOST:PORT/IQN/LUN" (numeric host, IPv6 in brackets: a name look-up would
+  // block) or
   // "/dev/…" (a whole SCSI disk). Errors: invalid_argument.
   static Result<Attachment> parse(std::string_view text);
 
@@ -87,13 +91,14 @@ struct Attachment {
   std::string user, password;  // CHAP; both empty = none
   std::string device;          // block device: the path as given
 
-  // iSCSI only. Together they name our end of the nexus, so they must differ between nodes and between the paths of
-  // one node, and must be the same after every restart: a registration belongs to them.
+  // iSCSI only. Together they name our end of the nexus, so they must differ between nodes and between the
+  // paths of one node, and must be the same after every restart: a registration belongs to them.
   std::string initiator_name;
   uint32_t isid_qualifier = 0;
 
-  // Ask that registrations survive a power loss of the target (APTPL) whenever the target can. Off: LIO refuses the
-  // registration when its /var/target/pr is missing, and amnesia is judged by the superblock anyway.
+  // Ask that registrations survive a power loss of the target (APTPL) whenever the target can. Off: LIO
+  // refuses the registration when its /var/target/pr is missing, and amnesia is judged by the superblock
+  // anyway.
   bool persist_through_power_loss = false;
 
   // For messages: never contains the password.
@@ -101,14 +106,15 @@ struct Attachment {
 };
 
 // Blocking calls, each with the longest time it may take. Not thread-safe: one thread owns a Lun.
-// After an error that is uncertain(), or `unreachable`, the session is dead: is_open() is false. Call open() again
-// (the target sees the same initiator port) and verify keys, holder and generation before any I/O.
+// After an error that is uncertain(), or `unreachable`, the session is dead: is_open() is false. Call open()
+// again (the target sees the same initiator port) and verify keys, holder and generation before any I/O.
 class Lun {
  public:
   virtual ~Lun() = default;
 
-  // Connects, logs in, consumes pending unit attentions, learns size and caching. Executes nothing that matters, so
-  // its failures are never uncertain: unreachable, permission (CHAP), not_found, unsupported, invalid_argument.
+  // Connects, logs in, consumes pending unit attentions, learns size and caching. Executes nothing that
+  // matters, so its failures are never uncertain: unreachable, permission (CHAP), not_found, unsupported,
+  // invalid_argument.
   virtual Status open(Duration deadline) = 0;
   // Drops the session without a logout. Never blocks.
   virtual void close() = 0;
@@ -137,11 +143,13 @@ class Lun {
 
   // `offset_bytes` and `size` are multiples of 4096 and inside the LUN, else invalid_argument.
   virtual Status read(uint64_t offset_bytes, void* buffer, size_t size, Duration deadline) = 0;
-  // Durable when it returns ok: FUA where the target has it, else SYNCHRONIZE CACHE when it has a write cache.
+  // Durable when it returns ok: FUA where the target has it, else SYNCHRONIZE CACHE when it has a write
+  // cache.
   virtual Status write(uint64_t offset_bytes, const void* buffer, size_t size, Duration deadline) = 0;
   virtual uint64_t size_bytes() const = 0;
 
-  // How many unit attentions were met since creation: a change means "somebody reset, preempted or resized: look".
+  // How many unit attentions were met since creation: a change means "somebody reset, preempted or resized:
+  // look".
   virtual uint64_t unit_attention_count() const { return 0; }
 };
 

@@ -8,7 +8,8 @@
 namespace holdfast::scsi {
 namespace {
 
-// One event raises one unit attention per nexus; a reset in a storm of preempts raised three. Five leave room.
+// One event raises one unit attention per nexus; a reset in a storm of preempts raised three. Five leave
+// room.
 constexpr int attempts_max = 5;
 // A new nexus may find a whole queue of them.
 constexpr int attempts_at_open_max = 32;
@@ -78,7 +79,8 @@ Status ScsiLun::open(Duration limit) {
 Status ScsiLun::learn_basics(const Deadline& deadline) {
   std::vector<uint8_t> answer;
   HOLDFAST_CHECK(fetch(inquiry_command(answer), answer, deadline));
-  if (answer.empty() || (answer[0] & 0xe0) != 0) return fail(ErrorCode::not_found, "There is no LUN " + name_);
+  if (answer.empty() || (answer[0] & 0xe0) != 0)
+    return fail(ErrorCode::not_found, "There is no LUN " + name_);
   if ((answer[0] & 0x1f) != 0)
     return fail(ErrorCode::unsupported, "LUN " + name_ + " is not a disk (SCSI device type " +
                                             std::to_string(answer[0] & 0x1f) + ")");
@@ -89,7 +91,8 @@ Status ScsiLun::learn_basics(const Deadline& deadline) {
   basics_.block_count = get_be(&answer[0], 8) + 1;
   basics_.block_size = static_cast<uint32_t>(get_be(&answer[8], 4));
   if (basics_.block_size < 512 || alignment_bytes % basics_.block_size != 0)
-    return fail(ErrorCode::unsupported, "LUN " + name_ + " has blocks of " + std::to_string(basics_.block_size) +
+    return fail(ErrorCode::unsupported, "LUN " + name_ + " has blocks of " +
+                                            std::to_string(basics_.block_size) +
                                             " bytes; 512 to 4096 are supported");
   return {};
 }
@@ -103,7 +106,8 @@ void ScsiLun::learn_caching(const Deadline& deadline) {
   if (!fetch(caching_page_command(answer), answer, deadline) || answer.size() < header_bytes) return;
   basics_.dpofua = (answer[2] & 0x10) != 0;
   size_t page = header_bytes + answer[3];
-  if (answer.size() > page + 2 && (answer[page] & 0x3f) == 0x08) basics_.write_cache = (answer[page + 2] & 0x04) != 0;
+  if (answer.size() > page + 2 && (answer[page] & 0x3f) == 0x08)
+    basics_.write_cache = (answer[page + 2] & 0x04) != 0;
 }
 
 void ScsiLun::learn_limits(const Deadline& deadline) {
@@ -118,7 +122,8 @@ void ScsiLun::learn_limits(const Deadline& deadline) {
 void ScsiLun::learn_persistence(const Deadline& deadline) {
   std::vector<uint8_t> answer;
   if (!attachment_.persist_through_power_loss) return;  // one question less on every open
-  if (fetch_reserve_in(ReserveIn::report_capabilities, answer, deadline)) decode_pr_capabilities(answer, basics_);
+  if (fetch_reserve_in(ReserveIn::report_capabilities, answer, deadline))
+    decode_pr_capabilities(answer, basics_);
 }
 
 Status ScsiLun::test_unit_ready(Duration limit) {
@@ -128,7 +133,8 @@ Status ScsiLun::test_unit_ready(Duration limit) {
 
 Status ScsiLun::reserve_out(ReserveOut action, const ReserveOutParameters& parameters, Duration limit) {
   std::vector<uint8_t> list;
-  HOLDFAST_TRY([[maybe_unused]] size_t got, run(reserve_out_command(action, parameters, list), Deadline(limit)));
+  HOLDFAST_TRY([[maybe_unused]] size_t got,
+               run(reserve_out_command(action, parameters, list), Deadline(limit)));
   return {};
 }
 
@@ -150,9 +156,12 @@ Status ScsiLun::release(ReservationKey own, ReservationType type, Duration limit
   return reserve_out(ReserveOut::release, {own, {}, type}, limit);
 }
 
-Status ScsiLun::clear(ReservationKey own, Duration limit) { return reserve_out(ReserveOut::clear, {own}, limit); }
+Status ScsiLun::clear(ReservationKey own, Duration limit) {
+  return reserve_out(ReserveOut::clear, {own}, limit);
+}
 
-Status ScsiLun::preempt(ReservationKey own, ReservationKey victim, ReservationType type, bool abort, Duration limit) {
+Status ScsiLun::preempt(ReservationKey own, ReservationKey victim, ReservationType type, bool abort,
+                        Duration limit) {
   return reserve_out(abort ? ReserveOut::preempt_and_abort : ReserveOut::preempt, {own, victim, type}, limit);
 }
 
@@ -197,7 +206,8 @@ Status ScsiLun::check_range(uint64_t offset_bytes, size_t size) const {
                                                  " are not multiples of 4096 bytes");
   if (offset_bytes > size_bytes() || size > size_bytes() - offset_bytes)
     return fail(ErrorCode::invalid_argument, "Offset " + std::to_string(offset_bytes) + " and size " +
-                                                 std::to_string(size) + " reach beyond the end of LUN " + name_);
+                                                 std::to_string(size) + " reach beyond the end of LUN " +
+                                                 name_);
   return {};
 }
 
@@ -205,8 +215,8 @@ size_t ScsiLun::transfer_bytes_max() const {
   if (transfer_blocks_max_ == 0) return chunk_bytes;
   uint64_t target_bytes = transfer_blocks_max_ * basics_.block_size;
   // A limit below one aligned piece cannot be honoured by aligned requests; such targets are not seen.
-  return std::max<uint64_t>(alignment_bytes,
-                            std::min<uint64_t>(chunk_bytes, target_bytes / alignment_bytes * alignment_bytes));
+  return std::max<uint64_t>(
+      alignment_bytes, std::min<uint64_t>(chunk_bytes, target_bytes / alignment_bytes * alignment_bytes));
 }
 
 Status ScsiLun::read(uint64_t offset_bytes, void* buffer, size_t size, Duration limit) {
@@ -223,7 +233,8 @@ Status ScsiLun::read(uint64_t offset_bytes, void* buffer, size_t size, Duration 
       auto blocks = static_cast<uint32_t>(chunk / basics_.block_size);
       HOLDFAST_TRY(size_t got,
                    run(read_command(at / basics_.block_size, blocks, bytes + done, chunk), deadline));
-      if (got != chunk) return drop_if_uncertain({ErrorCode::io, 0, "LUN " + name_ + " returned a short read", ""});
+      if (got != chunk)
+        return drop_if_uncertain({ErrorCode::io, 0, "LUN " + name_ + " returned a short read", ""});
     }
     done += chunk;
   }
@@ -242,9 +253,11 @@ Status ScsiLun::write(uint64_t offset_bytes, const void* buffer, size_t size, Du
       if (!put) return drop_if_uncertain(std::move(put.error()));
     } else {
       auto blocks = static_cast<uint32_t>(chunk / basics_.block_size);
-      HOLDFAST_TRY(size_t put, run(write_command(at / basics_.block_size, blocks, bytes + done, chunk, basics_.dpofua),
-                                   deadline));
-      if (put != chunk) return drop_if_uncertain({ErrorCode::io, 0, "LUN " + name_ + " accepted a short write", ""});
+      HOLDFAST_TRY(
+          size_t put,
+          run(write_command(at / basics_.block_size, blocks, bytes + done, chunk, basics_.dpofua), deadline));
+      if (put != chunk)
+        return drop_if_uncertain({ErrorCode::io, 0, "LUN " + name_ + " accepted a short write", ""});
     }
     done += chunk;
   }

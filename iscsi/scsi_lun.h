@@ -1,4 +1,5 @@
-// ScsiLun: the Lun over any Transport. Knows the commands and the outcome rules; see docs/protocols/reservations.md.
+// ScsiLun: the Lun over any Transport. Knows the commands and the outcome rules; see
+// docs/protocols/reservations.md.
 #pragma once
 
 #include "iscsi/commands.h"
@@ -33,7 +34,8 @@ class ScsiLun : public Lun {
   uint64_t unit_attention_count() const override { return unit_attentions_; }
 
  private:
-  // Runs a command; repeats it while it is answered with a unit attention. Ok: how many bytes were transferred.
+  // Runs a command; repeats it while it is answered with a unit attention. Ok: how many bytes were
+  // transferred.
   Result<size_t> run(const Command& command, const Deadline& deadline, int attempts);
   Result<size_t> run(const Command& command, const Deadline& deadline);
   // Runs a command that fills `answer`, and cuts it to what came.
@@ -47,7 +49,6 @@ class ScsiLun : public Lun {
   void learn_caching(const Deadline& deadline);
   void learn_limits(const Deadline& deadline);
   void learn_persistence(const Deadline& deadline);
-  bool command_exists(uint8_t operation, int service_action, const Deadline& deadline, bool& known);
   bool probe_preempt_and_abort(const Deadline& deadline);
 
   Status check_range(uint64_t offset_bytes, size_t size) const;
@@ -56,8 +57,8 @@ class ScsiLun : public Lun {
   const Attachment attachment_;
   const std::string name_;
   const std::unique_ptr<Transport> transport_;
-  bool ready_ = false;       // open() has finished
-  Capabilities basics_;      // what open() learned; the rest is asked by capabilities()
+  bool ready_ = false;                // open() has finished
+  Capabilities basics_;               // what open() learned; the rest is asked by capabilities()
   uint64_t transfer_blocks_max_ = 0;  // of the target; 0 = no limit reported
   uint64_t unit_attentions_ = 0;
 };

@@ -1,5 +1,5 @@
-// Transport: carries one SCSI command at a time to one logical unit. ScsiLun builds the commands, a Transport moves
-// them: libiscsi (iscsi_transport.h) or SG_IO (sg_transport.h).
+// Transport: carries one SCSI command at a time to one logical unit. ScsiLun builds the commands, a Transport
+// moves them: libiscsi (iscsi_transport.h) or SG_IO (sg_transport.h).
 #pragma once
 
 #include <array>
@@ -27,8 +27,8 @@ struct Command {
 
 // What the target answered. Every answer is a Completion, also a refusal.
 struct Completion {
-  uint8_t status = 0;     // SAM status byte
-  uint8_t sense_key = 0;  // valid with CHECK CONDITION
+  uint8_t status = 0;       // SAM status byte
+  uint8_t sense_key = 0;    // valid with CHECK CONDITION
   uint16_t sense_code = 0;  // ASC << 8 | ASCQ
   size_t transferred = 0;
 };
@@ -39,7 +39,8 @@ class Transport {
   virtual Status open(const Deadline& deadline) = 0;
   virtual void close() = 0;
   virtual bool is_open() const = 0;
-  // Errors mean that there was no answer (timeout, connection_lost, unreachable); the transport is closed then.
+  // Errors mean that there was no answer (timeout, connection_lost, unreachable); the transport is closed
+  // then.
   virtual Result<Completion> execute(const Command& command, const Deadline& deadline) = 0;
   virtual Status lun_reset(const Deadline& deadline) = 0;
 

@@ -18,7 +18,7 @@ namespace {
 
 // Any number: the control socket lives in the temporary directory of this target.
 constexpr const char* control_port = "4711";
-constexpr int start_attempts_max = 5;    // another program may take the free port first
+constexpr int start_attempts_max = 5;       // another program may take the free port first
 constexpr int control_attempts_max = 1000;  // 5 ms each
 
 // A port that was free a moment ago.
@@ -38,7 +38,8 @@ uint16_t free_port(const std::string& address) {
 }
 
 // Starts a program with its output in `log`. It dies with this process.
-pid_t spawn(const std::vector<std::string>& arguments, const std::string& socket_path, const std::string& log) {
+pid_t spawn(const std::vector<std::string>& arguments, const std::string& socket_path,
+            const std::string& log) {
   std::vector<char*> argv;
   for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
@@ -83,7 +84,9 @@ TgtdTarget::~TgtdTarget() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
-std::string TgtdTarget::file(int lun) const { return directory_ + "/lun" + std::to_string(lun) + ".img"; }
+std::string TgtdTarget::file(int lun) const {
+  return directory_ + "/lun" + std::to_string(lun) + ".img";
+}
 
 std::string TgtdTarget::url(int lun) const {
   std::string login = options_.user.empty() ? "" : options_.user + "%" + options_.password + "@";
@@ -122,12 +125,14 @@ bool TgtdTarget::configure() {
   if (!tgtadm({"--op", "new", "--mode", "target", "--tid", "1", "-T", target_})) return false;
   for (size_t i = 0; i < options_.lun_bytes.size(); ++i) {
     int lun = static_cast<int>(i) + 1;
-    if (!tgtadm({"--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", std::to_string(lun), "-b", file(lun)}))
+    if (!tgtadm({"--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", std::to_string(lun), "-b",
+                 file(lun)}))
       return false;
   }
-  if (!options_.user.empty() && (!tgtadm({"--op", "new", "--mode", "account", "--user", options_.user, "--password",
-                                          options_.password}) ||
-                                 !tgtadm({"--op", "bind", "--mode", "account", "--tid", "1", "--user", options_.user})))
+  if (!options_.user.empty() &&
+      (!tgtadm(
+           {"--op", "new", "--mode", "account", "--user", options_.user, "--password", options_.password}) ||
+       !tgtadm({"--op", "bind", "--mode", "account", "--tid", "1", "--user", options_.user})))
     return false;
   return tgtadm({"--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL"});
 }
@@ -160,6 +165,8 @@ void TgtdTarget::freeze() {
   waitpid(pid_, &status, WUNTRACED);  // returns when it has stopped
 }
 
-void TgtdTarget::thaw() { ::kill(pid_, SIGCONT); }
+void TgtdTarget::thaw() {
+  ::kill(pid_, SIGCONT);
+}
 
 }  // namespace holdfast::scsi

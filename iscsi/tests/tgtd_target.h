@@ -1,7 +1,9 @@
-// TgtdTarget: a real iSCSI target for tests: its own tgtd on a free port of 127.0.0.1, with LUNs in sparse files of a
-// temporary directory. Needs root and the package tgt; every wait is for a condition, not for a time.
+// TgtdTarget: a real iSCSI target for tests: its own tgtd on a free port of 127.0.0.1, with LUNs in sparse
+// files of a temporary directory. Needs root and the package tgt; every wait is for a condition, not for a
+// time.
 //
-// It has no PREEMPT AND ABORT, no APTPL and no READ FULL STATUS, and forgets every reservation when it restarts.
+// It has no PREEMPT AND ABORT, no APTPL and no READ FULL STATUS, and forgets every reservation when it
+// restarts.
 #pragma once
 
 #include <sys/types.h>
