@@ -271,8 +271,12 @@ void Resource::call(Step step, Instant now, Work work) {
   call_deadline_ = now + pending_timeout_;
   given_up_call_ = false;
   Inbox& inbox = around_.inbox;
-  worker_->post([self = shared_from_this(), number, work = std::move(work), &inbox] {
-    Outcome outcome = work();
+  worker_->post([self = shared_from_this(), number, step, glue = glue_, work = std::move(work), &inbox] {
+    // A terminate may have overtaken the call before this thread got to it. (Close must run all the same: the
+    // instance has been handed to it.)
+    bool overtaken = step != Step::close && step != Step::open && glue->host()->cancelled(glue->host()) != 0;
+    Outcome outcome =
+        overtaken ? Outcome{.code = HOLDFAST_CANCELLED, .text = "terminate overtook it"} : work();
     inbox.post([self, number, outcome] { self->finished(number, outcome); });
   });
 }
@@ -285,8 +289,8 @@ void Resource::finished(uint64_t number, Outcome outcome) {
   if (given_up_call_) {
     given_up_call_ = false;
     if (step == Step::close) closed_ = true;
-    // R2: what came up beside terminate is ended again.
-    if (step == Step::online && outcome.code == HOLDFAST_OK) {
+    // R2: what came up beside terminate, wholly or in part, is ended again.
+    if (step == Step::online) {
       if (terminating_) {
         terminate_again_ = true;
       } else {

@@ -82,7 +82,15 @@ class Filesystem : public sdk::Instance {
       device_ = device;
       active_ = true;
     }
-    HOLDFAST_CHECK(mount_it(node, type, settings));
+    Status mounted = mount_it(node, type, settings);
+    if (host_.cancelled()) {
+      // The terminate that ran beside this may have found nothing yet; the next one must look again.
+      std::lock_guard lock(mutex_);
+      active_ = true;
+      (void)host_.record("mount", settings.mount_point, fs::device_number_text(device));
+      return fail(ErrorCode::cancelled, "terminate overtook online");
+    }
+    if (!mounted) return fail(mounted.error());
     host_.publish("MountPoint", settings.mount_point);
     host_.publish("Device", node);
     host_.publish("FileSystemType", type);

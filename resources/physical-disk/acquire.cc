@@ -1,5 +1,7 @@
 #include "acquire.h"
 
+#include <strings.h>
+
 #include <algorithm>
 
 namespace holdfast::disk {
@@ -93,6 +95,15 @@ Status take(scsi::Lun& lun, const Claim& claim, const scsi::Capabilities& can) {
   return {};
 }
 
+// What /sys says about a path may be older than what is behind it.
+Status confirm_identity(const scsi::Capabilities& can, const std::string& identity) {
+  if (!identity.starts_with("naa.") && !identity.starts_with("eui.")) return {};
+  for (const auto& told : can.identities)
+    if (strcasecmp(told.c_str(), identity.c_str()) == 0) return {};
+  return fail(ErrorCode::foreign, "the disk was expected to be " + identity + " but says that it is " +
+                                      (can.identities.empty() ? "nobody" : can.identities.front()));
+}
+
 }  // namespace
 
 std::string describe_key(ReservationKey key, uint16_t tag) {
@@ -117,6 +128,7 @@ Status acquire(Luns& luns, const Claim& claim) {
   if (!can.persistent_reservations || !can.supports(our_type))
     return fail(ErrorCode::unsupported,
                 "the disk has no persistent reservations of type 5 (" + can.vendor + " " + can.product + ")");
+  HOLDFAST_CHECK(confirm_identity(can, claim.identity));
   Status taken = take(first, claim, can);
   for (size_t i = 1; taken && i < luns.size(); ++i) {
     taken = ensure_open(*luns[i], claim.command_limit);

@@ -6,6 +6,8 @@
 // docs/resource-types.md.
 #pragma once
 
+#include <string>
+
 #include "base/ids.h"
 #include "iscsi/lun.h"
 #include "lun_worker.h"
@@ -15,6 +17,7 @@ namespace holdfast::disk {
 struct Claim {
   ReservationKey own;
   ReservationKey victim;  // none = the order names no previous owner
+  std::string identity;  // "naa.…" or "eui.…": the disk itself must say so too; anything else is not compared
   Duration command_limit = Duration::milliseconds(2000);
 };
 

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <thread>
 
+#include "iscsi/helper_process.h"
+
 namespace holdfast::disk {
 
 struct LunWorker::State {
@@ -17,7 +19,11 @@ struct LunWorker::State {
 };
 
 LunWorker::LunWorker(std::vector<scsi::Attachment> attachments) : state_(std::make_shared<State>()) {
-  for (const auto& attachment : attachments) state_->luns.push_back(scsi::make_lun(attachment));
+  // Commands to a disk of the kernel may hang where nothing can kill them: those go through a helper process.
+  for (const auto& attachment : attachments)
+    state_->luns.push_back(attachment.kind == scsi::Attachment::Kind::block_device
+                               ? scsi::make_helper_lun(attachment)
+                               : scsi::make_lun(attachment));
   // Detached, and owning what it uses: it may never come back from the kernel.
   std::thread([state = state_] {
     while (true) {

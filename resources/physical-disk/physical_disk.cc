@@ -28,7 +28,7 @@ class PhysicalDisk : public sdk::Instance {
     HOLDFAST_CHECK(configure(context));
     ReservationKey own{context.reservation_key()}, victim{context.victim_key()};
     if (own.is_none())
-      return fail(ErrorCode::invalid_argument, "the order carries no reservation key for disk " + text_);
+      return fail(ErrorCode::invalid_argument, "the order carries no reservation key");
     HOLDFAST_TRY(Device device, find_device(text_, identity_));
     HOLDFAST_TRY(auto worker, make_worker(device, context));
     {
@@ -37,15 +37,20 @@ class PhysicalDisk : public sdk::Instance {
       identity_ = device.identity;
       worker_ = worker;
       own_ = own;
-      cancelled_ = false;
     }
-    HOLDFAST_CHECK(host_.record("device", device.identity, device.paths.front()));
-    Claim claim{own, victim, command_limit_};
+    HOLDFAST_CHECK(host_.record("device", device.identity));
+    Claim claim{own, victim, device.identity, command_limit_};
     HOLDFAST_CHECK(worker->run([claim](Luns& luns) { return acquire(luns, claim); }, acquire_limit_));
+    if (host_.cancelled()) {
+      // The terminate that ran beside this may have come too early to give anything back.
+      (void)worker->run([own](Luns& luns) { return give_back(luns, own, command_limit_terminate); },
+                        terminate_limit);
+      return fail(ErrorCode::cancelled, "terminate overtook online");
+    }
     std::lock_guard lock(mutex_);
-    if (cancelled_) return fail(ErrorCode::cancelled, "terminate overtook online");
     good_at_ = boottime_now();
-    host_.publish("Device", device.paths.front());
+    // Of a URL only what may be seen: it can carry a password.
+    host_.publish("Device", device.kernel() ? device.paths.front() : device.identity);
     host_.publish("Identity", device.identity);
     return "Disk " + device.identity + " is reserved for this node.";
   }
@@ -64,10 +69,6 @@ class PhysicalDisk : public sdk::Instance {
   }
 
   Result<sdk::Ended> terminate() override {
-    {
-      std::lock_guard lock(mutex_);
-      cancelled_ = true;
-    }
     auto [worker, device, own] = current();
     if (!worker) return sdk::Ended{};
     forget();
@@ -178,7 +179,6 @@ class PhysicalDisk : public sdk::Instance {
   std::shared_ptr<LunWorker> worker_;
   ReservationKey own_;
   Instant good_at_;
-  bool cancelled_ = false;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -23,17 +24,20 @@ namespace {
 struct Actor {
   const holdfast_host* host;
   std::string name;
+  std::mutex mutex;  // guards parameters: terminate, hold and release come from another thread
   std::map<std::string, std::string> parameters;
   int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  std::atomic<bool> terminated{false}, check_fails{false};
+  std::atomic<bool> check_fails{false};
   std::thread background;
 
   void read(const holdfast_context* c) {
-    name = c->resource;
+    std::lock_guard lock(mutex);
+    if (name.empty()) name = c->resource;
     for (size_t i = 0; i < c->parameters_size; ++i)
       parameters[c->parameters[i].name] = c->parameters[i].value;
   }
   std::string get(const char* key) {
+    std::lock_guard lock(mutex);
     auto it = parameters.find(key);
     return it == parameters.end() ? "" : it->second;
   }
@@ -83,7 +87,6 @@ void close_actor(void* p) {
 int online(void* p, const holdfast_context* context, int* event_fd, holdfast_answer* answer) {
   Actor& a = of(p);
   a.read(context);
-  a.terminated = false;
   a.check_fails = false;
   a.trace("online");
   eventfd_t old;
@@ -91,7 +94,7 @@ int online(void* p, const holdfast_context* context, int* event_fd, holdfast_ans
   std::string how = a.get("Online");
   if (how == "fail") return say(answer, "it was told to fail", HOLDFAST_NOT_FOUND);
   if (how == "crash") abort();
-  while (how == "hang" && !a.terminated) usleep(1000);
+  while (how == "hang" && a.host->cancelled(a.host) == 0) usleep(1000);
   if (how == "deaf") usleep(static_cast<useconds_t>(a.delay_ms()) * 1000);
   for (int ms = 0; how == "slow" && ms < a.delay_ms() && !a.host->cancelled(a.host); ms += 20) {
     usleep(20000);
@@ -115,7 +118,6 @@ int offline(void* p, holdfast_answer* answer) {
   return simple(p, "offline", "Offline", answer);
 }
 int terminate(void* p, holdfast_answer* answer) {
-  of(p).terminated = true;
   return simple(p, "terminate", "Terminate", answer);
 }
 int check(void* p, holdfast_answer* answer) {

@@ -186,7 +186,9 @@ TEST(Monitor, WhatComesUpAfterTerminateIsEndedAgain) {
   Parameters p = {{"Online", "deaf"}, {"Delay", "900"}, {"Trace", dir.file("trace")}};
   m.run(Order::OPEN, "r", "actor", p);
   m.order(Order::ONLINE, "r", "", p);
-  ASSERT_TRUE(m.wait_state("r", State::ONLINE_PENDING));
+  ASSERT_TRUE(eventually([&] {
+    return !read_lines(dir.file("trace")).empty() && read_lines(dir.file("trace")).back() == "online r";
+  }));
   auto r = m.run(Order::TERMINATE, "r");
   EXPECT_TRUE(r.dirty()) << "the online call had not returned";
   EXPECT_TRUE(eventually([&] {

@@ -9,7 +9,9 @@
  *
  * Threads. For one instance at most one of open, online, offline, looks_alive, is_alive, control and close
  * runs at a time. `terminate`, `hold` and `release` come from another thread and may run beside any of them
- * (but not beside each other): lock what they share. Different instances are called in parallel.
+ * (but not beside each other): lock what they share. A terminate may even run just before the online that it
+ * overtakes begins: let online look at host->cancelled, and never reset a flag of its own that terminate set.
+ * Different instances are called in parallel.
  *
  * Time. Calls may block: each instance has a thread of its own. looks_alive should answer within 5 ms,
  * is_alive within 300 ms, terminate within 1 s. online and offline must report progress (host->progress) more
