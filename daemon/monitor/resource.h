@@ -3,8 +3,8 @@
 // All members run on the main loop. Plug-in calls run on two lanes: `worker_` (everything that is serialised)
 // and `urgent_` (terminate, hold, release). Invariants:
 //   R1  at most one call is on the worker lane; orders wait for it.
-//   R2  after a terminate the resource counts as ended only when a call that ran beside it has returned, or was
-//       given up after a grace; after an online that ran beside it terminate is called once more.
+//   R2  after a terminate the resource counts as ended only when a call that ran beside it has returned, or
+//       was given up after a grace; after an online that ran beside it terminate is called once more.
 //   R3  an order that came too late, or from an older generation, changes nothing.
 //   R4  an unguarded resource is never taken online without a valid lease, and is held when the lease lapses.
 #pragma once

@@ -27,8 +27,7 @@ class PhysicalDisk : public sdk::Instance {
   Result<std::string> online(const sdk::Context& context, int*) override {
     HOLDFAST_CHECK(configure(context));
     ReservationKey own{context.reservation_key()}, victim{context.victim_key()};
-    if (own.is_none())
-      return fail(ErrorCode::invalid_argument, "the order carries no reservation key");
+    if (own.is_none()) return fail(ErrorCode::invalid_argument, "the order carries no reservation key");
     HOLDFAST_TRY(Device device, find_device(text_, identity_));
     HOLDFAST_TRY(auto worker, make_worker(device, context));
     {
