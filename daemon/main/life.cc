@@ -123,14 +123,13 @@ Status Life::start() {
         reply(fail(plan.error()));
         return;
       }
-      core_->submit(plan->transaction, "node '" + ask.node_name + "' enrolled",
-                    [answer = plan->answer, reply](const Status& ok, Sequence) {
-                      if (ok)
-                        reply(answer);
-                      else
-                        reply(fail(ok.error()));
-                    });
-      deliver(core::TimeReached{});
+      deliver(core::TransactionAsked{plan->transaction, "node '" + ask.node_name + "' enrolled",
+                                     [answer = plan->answer, reply](const Status& ok) {
+                                       if (ok)
+                                         reply(answer);
+                                       else
+                                         reply(fail(ok.error()));
+                                     }});
     });
 
   disk_ = std::make_unique<QuorumDisk>(std::move(lun), [this, alive = alive_](core::LunResult result) {

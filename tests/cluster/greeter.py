@@ -5,7 +5,7 @@ import sys
 
 listener = socket.socket()
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.setsockopt(socket.IPPROTO_IP, socket.IP_FREEBIND, 1)
+listener.setsockopt(socket.IPPROTO_IP, 15, 1)  # IP_FREEBIND: the address may come a moment later
 listener.bind((sys.argv[1], int(sys.argv[2])))
 listener.listen(64)
 while True:

@@ -387,7 +387,7 @@ while True:
     def __init__(self, cluster: Cluster, address: str, port: int, every: float = 0.005):
         self.out = cluster.folder / f"probe-{secrets.token_hex(3)}"
         self.process = subprocess.Popen(["ip", "netns", "exec", cluster.switch, "/usr/bin/python3", "-c", self.PROGRAM, address, str(port),
-                                         str(every)], stdout=open(self.out, "w"))
+                                         str(every)], stdout=open(self.out, "w"), stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
     def lines(self) -> list[tuple[float, float, bool, str]]:
         out = []

@@ -126,10 +126,13 @@ class MonitorLink::Impl : public std::enable_shared_from_this<Impl> {
     asio::error_code error;
     socket_ = asio::local::stream_protocol::socket(io_);
     socket_.assign(asio::local::stream_protocol(), pair[0], error);
+    ++life_;
+    writing_ = false;
+    queue_.clear();
     monitor::ToMonitor m;
     *m.mutable_hello() = config_.hello;
     send(m);
-    read(++life_);
+    read(life_);
   }
 
   void send(const monitor::ToMonitor& message) {

@@ -272,8 +272,8 @@ void Core::continue_leaving() {
   out_.life_ended = LifeEnded{leave_reason_, stopping_};
 }
 
-void Core::submit(Transaction transaction, std::string cause, UpdateManager::Done done) {
-  updates_.submit(std::move(transaction), std::move(cause), now_, std::move(done));
+void Core::handle(const TransactionAsked& e) {
+  propose(e.transaction, e.cause, e.done);
 }
 
 void Core::check_invariants() const {

@@ -47,9 +47,6 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   // Aborts when an invariant of any manager does not hold.
   void check_invariants() const;
 
-  // For the enrollment of a node and other work of adapters: like an API transaction.
-  void submit(Transaction transaction, std::string cause, UpdateManager::Done done);
-
  private:
   struct Call {  // an API command under way
     uint64_t client = 0;
@@ -78,6 +75,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   void handle(const ApiRequested& e);
   void handle(const ApiClosed& e);
   void handle(const LoadSampled& e);
+  void handle(const TransactionAsked& e);
   void handle(const StopRequested& e);
   void run_timers();
   void grant();

@@ -2,14 +2,17 @@
 // given the time.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <variant>
 
+#include "base/error.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "core/quorum/lun_op.h"
 #include "proto/api.pb.h"
 #include "proto/monitor.pb.h"
+#include "proto/tree.pb.h"
 
 namespace holdfast::core {
 
@@ -65,6 +68,12 @@ struct LoadSampled {
   uint32_t cpu_percent = 0;
   uint32_t memory_percent = 0;
 };
+// An adapter (the enrollment of a node) needs a change of the database. `done` is called once, within a step.
+struct TransactionAsked {
+  tree::Transaction transaction;
+  std::string cause;
+  std::function<void(const Status&)> done;
+};
 // The service was asked to stop (SIGTERM): groups move in an orderly way, then the node leaves.
 struct StopRequested {
   std::string why;
@@ -72,6 +81,6 @@ struct StopRequested {
 
 using Event = std::variant<Started, TimeReached, DatagramReceived, MessageReceived, PeerConnected,
                            PeerDisconnected, NetworkChanged, LunCompleted, MonitorStarted, MonitorDied,
-                           MonitorSaid, ApiRequested, ApiClosed, LoadSampled, StopRequested>;
+                           MonitorSaid, ApiRequested, ApiClosed, LoadSampled, TransactionAsked, StopRequested>;
 
 }  // namespace holdfast::core
