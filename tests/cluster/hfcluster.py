@@ -373,8 +373,8 @@ while True:
     began = time.clock_gettime(time.CLOCK_BOOTTIME)
     ok, text = False, ""
     try:
-        with socket.create_connection((address, port), timeout=0.25) as s:
-            s.settimeout(0.25)
+        with socket.create_connection((address, port), timeout=0.04) as s:
+            s.settimeout(0.04)
             text = s.recv(64).decode().strip()
             ok = bool(text)
     except OSError:
