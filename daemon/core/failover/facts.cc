@@ -1,0 +1,116 @@
+#include "core/failover/facts.h"
+
+namespace holdfast::core::failover {
+namespace {
+
+Duration milliseconds(const Tree& tree, const std::string& path, std::string_view name, uint64_t fallback) {
+  return Duration::milliseconds(static_cast<int64_t>(tree.number(path, name, fallback)));
+}
+
+NodeId id_of(std::string_view text) {
+  uint64_t id = 0;
+  if (text.empty() || text.size() > 2) return {};
+  for (char c : text) {
+    if (c < '0' || c > '9') return {};
+    id = id * 10 + static_cast<uint64_t>(c - '0');
+  }
+  return id >= 1 && id <= nodes_max && std::to_string(id) == text ? NodeId{id} : NodeId{};
+}
+
+}  // namespace
+
+std::string group_path(std::string_view group) {
+  return "groups/" + std::string(group);
+}
+std::string resource_path(std::string_view resource) {
+  return "resources/" + std::string(resource);
+}
+std::string node_path(NodeId node) {
+  return "nodes/" + std::to_string(node.value);
+}
+
+ResourceFacts read_resource(const Tree& tree, const std::string& resource) {
+  const std::string path = resource_path(resource);
+  ResourceFacts facts;
+  facts.name = resource;
+  facts.group = tree.text(path, "Group");
+  facts.type = tree.text(path, "Type");
+  facts.dependencies = tree.list(path, "Dependencies");
+  if (tree.find_value(path, "PersistentState")) facts.persistent = tree.number(path, "PersistentState") != 0;
+  facts.maintenance = tree.number(path, "Maintenance") != 0;
+  facts.restart_action = tree.number(path, "RestartAction", 2);
+  facts.restart_threshold = tree.number(path, "RestartThreshold", 3);
+  facts.restart_period = milliseconds(tree, path, "RestartPeriod", 900'000);
+  facts.restart_delay = milliseconds(tree, path, "RestartDelay", 500);
+  facts.pending_timeout = milliseconds(tree, path, "PendingTimeout", 180'000);
+  facts.looks_alive_ms = tree.number(path, "LooksAlivePollInterval", 5000);
+  facts.is_alive_ms = tree.number(path, "IsAlivePollInterval", 10'000);
+  facts.retry_period_ms = tree.number(path, "RetryPeriodOnFailure", 3'600'000);
+  return facts;
+}
+
+GroupFacts read_group(const Tree& tree, const std::string& group) {
+  const std::string path = group_path(group);
+  GroupFacts facts;
+  facts.exists = tree.exists(path);
+  facts.name = group;
+  facts.owner = NodeId{tree.number(path, "Owner")};
+  facts.generation = tree.number(path, "Generation");
+  facts.previous_owner = NodeId{tree.number(path, "PreviousOwner")};
+  facts.move_to = NodeId{tree.number(path, "MoveTo")};
+  facts.released_generation = tree.number(path, "ReleasedGeneration");
+  facts.failover_requested = tree.number(path, "FailoverRequested");
+  facts.persistent = tree.number(path, "PersistentState") != 0;
+  facts.failed = tree.number(path, "Failed") != 0;
+  facts.maintenance = tree.number(path, "Maintenance") != 0 || tree.number("cluster", "Maintenance") != 0;
+  return facts;
+}
+
+bool wanted_online(const Tree& tree, const GroupFacts& group, const std::vector<std::string>& resources) {
+  if (group.persistent) return true;
+  for (const auto& resource : resources)
+    if (tree.number(resource_path(resource), "PersistentState") != 0) return true;
+  return false;
+}
+
+std::vector<NodeId> configured_nodes(const Tree& tree) {
+  NodeSet set;  // byte order of the keys is not the order of ids
+  for (const auto& child : tree.children("nodes"))
+    if (NodeId id = id_of(child); !id.is_none()) set.add(id);
+  std::vector<NodeId> out;
+  for (NodeId id : set) out.push_back(id);
+  return out;
+}
+
+std::string name_of_node(const Tree& tree, NodeId node) {
+  if (node.is_none()) return "no node";
+  return tree.text(node_path(node), "Name", "node " + std::to_string(node.value));
+}
+
+NodeId node_named(const Tree& tree, std::string_view name) {
+  for (NodeId id : configured_nodes(tree))
+    if (tree.text(node_path(id), "Name") == name) return id;
+  return {};
+}
+
+bool node_flag(const Tree& tree, NodeId node, std::string_view flag) {
+  return tree.number(node_path(node), flag) != 0;
+}
+
+GroupIndex index_groups(const Tree& tree) {
+  GroupIndex index;
+  for (auto& group : tree.children("groups")) index[std::move(group)];
+  for (auto& resource : tree.children("resources")) {
+    std::string group = tree.text(resource_path(resource), "Group");
+    index[std::move(group)].push_back(std::move(resource));
+  }
+  return index;
+}
+
+const std::vector<std::string>& resources_in(const GroupIndex& index, std::string_view group) {
+  static const std::vector<std::string> none;
+  auto it = index.find(group);
+  return it == index.end() ? none : it->second;
+}
+
+}  // namespace holdfast::core::failover
