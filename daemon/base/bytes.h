@@ -23,7 +23,11 @@ inline uint64_t get_be(const uint8_t* p, int size) {
   for (int i = 0; i < size; ++i) v = (v << 8) | p[i];
   return v;
 }
-inline const uint8_t* as_u8(const std::string& s) { return reinterpret_cast<const uint8_t*>(s.data()); }
-inline uint8_t* as_u8(std::string& s) { return reinterpret_cast<uint8_t*>(s.data()); }
+inline const uint8_t* as_u8(const std::string& s) {
+  return reinterpret_cast<const uint8_t*>(s.data());
+}
+inline uint8_t* as_u8(std::string& s) {
+  return reinterpret_cast<uint8_t*>(s.data());
+}
 
 }  // namespace holdfast

@@ -26,9 +26,10 @@ ErrorClass error_class(ErrorCode code) {
 
 std::string_view to_string(ErrorCode code) {
   static constexpr std::string_view names[] = {
-      "ok",           "invalid-argument", "not-found", "already-exists", "conflict", "unreachable", "timeout",
-      "connection-lost", "unit-attention", "unsupported", "corrupt",      "foreign",  "permission",  "version",
-      "busy",         "not-member",       "no-quorum", "full",           "io",       "internal",    "cancelled"};
+      "ok",         "invalid-argument", "not-found",      "already-exists", "conflict",  "unreachable",
+      "timeout",    "connection-lost",  "unit-attention", "unsupported",    "corrupt",   "foreign",
+      "permission", "version",          "busy",           "not-member",     "no-quorum", "full",
+      "io",         "internal",         "cancelled"};
   auto index = static_cast<size_t>(code);
   return index < std::size(names) ? names[index] : "unknown";
 }

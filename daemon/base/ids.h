@@ -70,7 +70,8 @@ class NodeSet {
 std::string to_string(NodeSet set);
 
 // A SCSI-3 persistent reservation key of Holdfast: [tag:16][counter:40][node:8], big-endian on the wire.
-// On the quorum LUN the counter is the epoch, on a data LUN the ownership generation. Never 0 for a valid node.
+// On the quorum LUN the counter is the epoch, on a data LUN the ownership generation. Never 0 for a valid
+// node.
 struct ReservationKey {
   uint64_t value = 0;
   constexpr auto operator<=>(const ReservationKey&) const = default;

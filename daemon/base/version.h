@@ -1,5 +1,6 @@
-// Versions that this build speaks. Every protocol and format carries [min, max] or its own version; a cluster's
-// *functional level* (in the database) decides which updates may be issued. N joins N-1, N and N+1; N+2 is refused.
+// Versions that this build speaks. Every protocol and format carries [min, max] or its own version; a
+// cluster's *functional level* (in the database) decides which updates may be issued. N joins N-1, N and N+1;
+// N+2 is refused.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ namespace holdfast {
 
 constexpr uint32_t protocol_version_base = 2;
 constexpr uint32_t protocol_version_max = protocol_version_base + HOLDFAST_VERSION_OFFSET;
-constexpr uint32_t protocol_version_min = protocol_version_max - 1;  // the previous release is still understood
+constexpr uint32_t protocol_version_min =
+    protocol_version_max - 1;  // the previous release is still understood
 constexpr uint32_t functional_level_max = protocol_version_max;
 constexpr uint32_t functional_level_min = protocol_version_min;
 

@@ -11,15 +11,19 @@ using tree::Precondition;
 
 size_t value_bytes(const Value& v) {
   switch (v.kind_case()) {
-    case Value::kText: return v.text().size();
-    case Value::kNumber: return 8;
-    case Value::kBinary: return v.binary().size();
+    case Value::kText:
+      return v.text().size();
+    case Value::kNumber:
+      return 8;
+    case Value::kBinary:
+      return v.binary().size();
     case Value::kList: {
       size_t n = 0;
       for (const auto& item : v.list().items()) n += item.size() + 4;
       return n;
     }
-    default: return 0;
+    default:
+      return 0;
   }
 }
 
@@ -121,8 +125,10 @@ std::vector<std::string> Tree::children(std::string_view path) const {
 
 Status Tree::check(const Transaction& t) const {
   if (static_cast<size_t>(t.changes_size()) > TreeLimits::changes_max)
-    return fail(ErrorCode::full, "a transaction may hold " + std::to_string(TreeLimits::changes_max) + " changes, this one has " +
-                                     std::to_string(t.changes_size()), 0, "split it");
+    return fail(ErrorCode::full,
+                "a transaction may hold " + std::to_string(TreeLimits::changes_max) +
+                    " changes, this one has " + std::to_string(t.changes_size()),
+                0, "split it");
   if (t.ByteSizeLong() > TreeLimits::transaction_bytes_max)
     return fail(ErrorCode::full, "the transaction is larger than 1 MiB", 0, "split it");
   for (const auto& p : t.preconditions()) {
@@ -138,15 +144,18 @@ Status Tree::check(const Transaction& t) const {
         const Value* v = find_value(p.key(), p.name());
         bool wanted = p.has_value() && p.value().kind_case() != Value::KIND_NOT_SET;
         if (wanted != (v != nullptr) || (v && wanted && !same_value(*v, p.value())))
-          return fail(ErrorCode::conflict, "'" + p.name() + "' of '" + p.key() + "' is " + (v ? "'" + display(*v) + "'" : "not set") +
-                                               ", not " + (wanted ? "'" + display(p.value()) + "'" : "unset") + " as expected");
+          return fail(ErrorCode::conflict, "'" + p.name() + "' of '" + p.key() + "' is " +
+                                               (v ? "'" + display(*v) + "'" : "not set") + ", not " +
+                                               (wanted ? "'" + display(p.value()) + "'" : "unset") +
+                                               " as expected");
         break;
       }
       case Precondition::KEY_UNCHANGED:
         for (const auto& path : subtree(p.key()))
           if (find(path)->changed_at > p.sequence())
-            return fail(ErrorCode::conflict, "'" + path + "' was changed by update " + std::to_string(find(path)->changed_at) +
-                                                 ", after update " + std::to_string(p.sequence()));
+            return fail(ErrorCode::conflict, "'" + path + "' was changed by update " +
+                                                 std::to_string(find(path)->changed_at) + ", after update " +
+                                                 std::to_string(p.sequence()));
         break;
       default:
         return fail(ErrorCode::invalid_argument, "unknown kind of precondition");
@@ -158,20 +167,23 @@ Status Tree::check(const Transaction& t) const {
       return fail(ErrorCode::invalid_argument, "'" + c.key() + "' is no valid key", 0,
                   "components are 1 to 128 bytes, without control characters or leading and trailing blanks");
     if (c.kind() == Change::SET_VALUE || c.kind() == Change::DELETE_VALUE) {
-      if (!valid_component(c.name())) return fail(ErrorCode::invalid_argument, "'" + c.name() + "' is no valid value name");
+      if (!valid_component(c.name()))
+        return fail(ErrorCode::invalid_argument, "'" + c.name() + "' is no valid value name");
     }
     if (c.kind() == Change::SET_VALUE) {
       if (c.value().kind_case() == Value::KIND_NOT_SET)
         return fail(ErrorCode::invalid_argument, "value '" + c.name() + "' of '" + c.key() + "' has no type");
       size_t size = value_bytes(c.value());
       if (size > TreeLimits::value_bytes_max)
-        return fail(ErrorCode::full, "value '" + c.name() + "' of '" + c.key() + "' has " + std::to_string(size) + " bytes; 64 KiB is the limit");
+        return fail(ErrorCode::full, "value '" + c.name() + "' of '" + c.key() + "' has " +
+                                         std::to_string(size) + " bytes; 64 KiB is the limit");
       growth += size + c.key().size() + c.name().size();
     }
     if (!Change::Kind_IsValid(c.kind())) return fail(ErrorCode::invalid_argument, "unknown kind of change");
   }
   if (growth > 0 && bytes_ + growth > TreeLimits::tree_bytes_max)
-    return fail(ErrorCode::full, "the cluster database is full (8 MiB)", 0, "delete what is no longer needed");
+    return fail(ErrorCode::full, "the cluster database is full (8 MiB)", 0,
+                "delete what is no longer needed");
   return {};
 }
 
@@ -267,7 +279,8 @@ tree::Tree Tree::to_proto(std::string_view prefix) const {
 Status Tree::load(const tree::Tree& proto) {
   Tree fresh;
   for (const auto& k : proto.keys()) {
-    if (!valid_path(k.path())) return fail(ErrorCode::corrupt, "the database holds the malformed key '" + k.path() + "'");
+    if (!valid_path(k.path()))
+      return fail(ErrorCode::corrupt, "the database holds the malformed key '" + k.path() + "'");
     fresh.create(k.path(), Sequence{k.changed_at()}, nullptr);
     for (const auto& [name, value] : k.values()) {
       if (!valid_component(name) || value.kind_case() == Value::KIND_NOT_SET)
@@ -322,16 +335,20 @@ Value list_value(std::vector<std::string> items) {
 bool same_value(const Value& a, const Value& b) {
   if (a.kind_case() != b.kind_case()) return false;
   switch (a.kind_case()) {
-    case Value::kText: return a.text() == b.text();
-    case Value::kNumber: return a.number() == b.number();
-    case Value::kBinary: return a.binary() == b.binary();
+    case Value::kText:
+      return a.text() == b.text();
+    case Value::kNumber:
+      return a.number() == b.number();
+    case Value::kBinary:
+      return a.binary() == b.binary();
     case Value::kList: {
       if (a.list().items_size() != b.list().items_size()) return false;
       for (int i = 0; i < a.list().items_size(); ++i)
         if (a.list().items(i) != b.list().items(i)) return false;
       return true;
     }
-    default: return true;
+    default:
+      return true;
   }
 }
 

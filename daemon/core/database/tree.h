@@ -1,12 +1,13 @@
 // Tree: the cluster configuration database in memory (M3). Keys are paths, each holds named, typed values.
 //
-// Pure and deterministic: the same transactions in the same order give the same tree on every node, byte for byte
-// (see digest()). A transaction is judged once, by the locker, with check(); apply() of a transaction that passed
-// check() against the same tree cannot fail. Not thread-safe: the core's thread owns it.
+// Pure and deterministic: the same transactions in the same order give the same tree on every node, byte for
+// byte (see digest()). A transaction is judged once, by the locker, with check(); apply() of a transaction
+// that passed check() against the same tree cannot fail. Not thread-safe: the core's thread owns it.
 //
 // Invariants:
 //   R1  every key's parent exists.
-//   R2  changed_at of a key is the sequence of the last transaction that touched it or created or deleted a child.
+//   R2  changed_at of a key is the sequence of the last transaction that touched it or created or deleted a
+//   child.
 #pragma once
 
 #include <cstdint>
@@ -69,8 +70,8 @@ class Tree {
   // Do the preconditions hold, and is every change well formed and within the limits?
   // conflict (precondition), invalid_argument (malformed), full (a limit).
   Status check(const Transaction& transaction) const;
-  // Applies all changes as update `sequence`; returns what really changed, in order. Setting a value to what it is
-  // already changes nothing and gives no notice. Malformed changes (never after check()) are skipped.
+  // Applies all changes as update `sequence`; returns what really changed, in order. Setting a value to what
+  // it is already changes nothing and gives no notice. Malformed changes (never after check()) are skipped.
   std::vector<ChangeNotice> apply(const Transaction& transaction, Sequence sequence);
 
   tree::Tree to_proto(std::string_view prefix = {}) const;
@@ -94,7 +95,8 @@ class Tree {
   size_t bytes_ = 0;
 };
 
-// Paths: "groups/web": components without '/', control characters, leading or trailing blanks; not "." or "..".
+// Paths: "groups/web": components without '/', control characters, leading or trailing blanks; not "." or
+// "..".
 bool valid_path(std::string_view path);
 bool valid_component(std::string_view name);
 std::string parent_path(std::string_view path);
@@ -112,7 +114,9 @@ class Edit {
   Edit& create(std::string key);
   Edit& remove(std::string key);
   Edit& set(std::string key, std::string name, std::string text);
-  Edit& set(std::string key, std::string name, const char* text) { return set(std::move(key), std::move(name), std::string(text)); }
+  Edit& set(std::string key, std::string name, const char* text) {
+    return set(std::move(key), std::move(name), std::string(text));
+  }
   Edit& set(std::string key, std::string name, uint64_t number);
   Edit& set(std::string key, std::string name, std::vector<std::string> items);
   Edit& set(std::string key, std::string name, Value value);

@@ -7,7 +7,10 @@ namespace {
 
 TEST(Tree, AppliesAndNotifies) {
   Tree tree;
-  auto edit = Edit().create("groups/web").set("groups/web", "Owner", uint64_t{2}).set("groups/web", "Preferred", std::vector<std::string>{"n1", "n2"});
+  auto edit = Edit()
+                  .create("groups/web")
+                  .set("groups/web", "Owner", uint64_t{2})
+                  .set("groups/web", "Preferred", std::vector<std::string>{"n1", "n2"});
   ASSERT_TRUE(tree.check(edit.done()));
   auto notices = tree.apply(edit.done(), Sequence{1});
   ASSERT_EQ(notices.size(), 4u);  // groups, groups/web, Owner, Preferred
@@ -43,7 +46,8 @@ TEST(Tree, PreconditionsJudge) {
 
 TEST(Tree, RefusesMalformed) {
   Tree tree;
-  for (const char* key : {"", "/a", "a/", "a//b", "..", "a/ b", "a\nb"}) EXPECT_FALSE(tree.check(Edit().create(key).done())) << key;
+  for (const char* key : {"", "/a", "a/", "a//b", "..", "a/ b", "a\nb"})
+    EXPECT_FALSE(tree.check(Edit().create(key).done())) << key;
   EXPECT_FALSE(tree.check(Edit().set("k", "v", Value()).done()));
   EXPECT_EQ(tree.check(Edit().set("k", "v", std::string(65537, 'x')).done()).error().code, ErrorCode::full);
 }
@@ -51,7 +55,8 @@ TEST(Tree, RefusesMalformed) {
 TEST(Tree, SurvivesProtoRoundTrip) {
   Tree tree;
   tree.apply(Edit().set("a", "x", "1").done(), Sequence{1});
-  tree.apply(Edit().set("a/b", "y", uint64_t{7}).set("a/b", "z", std::vector<std::string>{}).done(), Sequence{2});
+  tree.apply(Edit().set("a/b", "y", uint64_t{7}).set("a/b", "z", std::vector<std::string>{}).done(),
+             Sequence{2});
   Tree copy;
   ASSERT_TRUE(copy.load(tree.to_proto()));
   EXPECT_EQ(copy.digest(), tree.digest());

@@ -1,5 +1,5 @@
-// Facts: groups, resources and nodes as the failover manager reads them out of the database, defaults applied. Plain
-// values, read anew for each decision; nothing here decides. Keys: docs/formats/database.md.
+// Facts: groups, resources and nodes as the failover manager reads them out of the database, defaults
+// applied. Plain values, read anew for each decision; nothing here decides. Keys: docs/formats/database.md.
 #pragma once
 
 #include <map>

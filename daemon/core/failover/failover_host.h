@@ -1,5 +1,6 @@
-// FailoverHost: what the rest of the core gives to the failover manager. Nothing here may call back into the manager
-// before it has returned, except `done` of propose(), which may be called at any time, even within propose().
+// FailoverHost: what the rest of the core gives to the failover manager. Nothing here may call back into the
+// manager before it has returned, except `done` of propose(), which may be called at any time, even within
+// propose().
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,8 @@ class FailoverHost {
   virtual uint16_t cluster_tag() const = 0;
   virtual Load load_of(NodeId node) const = 0;
 
-  // Sends the transaction through the locker. `done` is called once: committed, or refused for good with the reason (it
-  // will not be ordered later). After `done` the host reads next_deadline() again.
+  // Sends the transaction through the locker. `done` is called once: committed, or refused for good with the
+  // reason (it will not be ordered later). After `done` the host reads next_deadline() again.
   virtual void propose(const Transaction& transaction, std::string cause,
                        std::function<void(const Status&)> done) = 0;
   virtual void order(monitor::Order order) = 0;  // to the local resource monitor

@@ -18,8 +18,8 @@ bool contains(const std::vector<std::string>& list, std::string_view item) {
 }
 
 struct Usage {
-  uint64_t groups = 0;                // owned or coming, and wanted online
-  std::vector<std::string> classes;   // anti-affinity classes of all groups there
+  uint64_t groups = 0;               // owned or coming, and wanted online
+  std::vector<std::string> classes;  // anti-affinity classes of all groups there
 };
 
 std::map<NodeId, Usage> usage_of_nodes(const PlacementInput& in) {
@@ -38,15 +38,16 @@ std::map<NodeId, Usage> usage_of_nodes(const PlacementInput& in) {
   return usage;
 }
 
-// The order in which nodes are asked: the preferred list or all ids, started after the owner where the rules say so.
+// The order in which nodes are asked: the preferred list or all ids, started after the owner where the rules
+// say so.
 std::vector<NodeId> walk(const PlacementInput& in, NodeId owner, const std::vector<NodeId>& preferred) {
   std::vector<NodeId> order = preferred;
   for (NodeId id : configured_nodes(*in.database))
     if (std::find(order.begin(), order.end(), id) == order.end()) order.push_back(id);
   bool from_owner = in.cause == PlacementCause::node_failure || in.cause == PlacementCause::resource_failure;
   if (!from_owner || order.empty()) return order;
-  // The list of the classic service is the preferred owners followed by the other ids: walking down it from the owner
-  // and wrapping is a rotation. Only an owner that was evicted meanwhile is not in it.
+  // The list of the classic service is the preferred owners followed by the other ids: walking down it from
+  // the owner and wrapping is a rotation. Only an owner that was evicted meanwhile is not in it.
   auto at = std::find(order.begin(), order.end(), owner);
   if (at != order.end()) std::rotate(order.begin(), at + 1, order.end());
   return order;
@@ -54,7 +55,8 @@ std::vector<NodeId> walk(const PlacementInput& in, NodeId owner, const std::vect
 
 }  // namespace
 
-std::string why_unfit(const Tree& tree, NodeSet members, const std::vector<std::string>& resources, NodeId node) {
+std::string why_unfit(const Tree& tree, NodeSet members, const std::vector<std::string>& resources,
+                      NodeId node) {
   if (!tree.exists(failover::node_path(node))) return "is not configured";
   if (!members.contains(node)) return "is down";
   if (failover::node_flag(tree, node, "Stopping")) return "is leaving the cluster";
@@ -91,7 +93,8 @@ Placement place(const PlacementInput& in) {
   std::vector<NodeId> fit, apart;  // `apart`: without a neighbour of its anti-affinity class
   for (NodeId id : walk(in, owner, preferred)) {
     NodeVerdict verdict{id, false, why_unfit(tree, in.members, resources, id)};
-    if (verdict.why.empty() && in.excluded.contains(id)) verdict.why = id == owner ? "has it now" : "is excluded";
+    if (verdict.why.empty() && in.excluded.contains(id))
+      verdict.why = id == owner ? "has it now" : "is excluded";
     if (verdict.why.empty()) {
       bool shares = std::any_of(classes.begin(), classes.end(),
                                 [&](const auto& label) { return contains(usage[id].classes, label); });
@@ -114,15 +117,18 @@ Placement place(const PlacementInput& in) {
     return *std::min_element(candidates.begin(), candidates.end(),
                              [&](NodeId a, NodeId b) { return load(a) < load(b); });
   };
-  const bool failure = in.cause == PlacementCause::node_failure || in.cause == PlacementCause::resource_failure;
+  const bool failure =
+      in.cause == PlacementCause::node_failure || in.cause == PlacementCause::resource_failure;
   std::string why;
   if (failure && !preferred.empty()) {
     out.chosen = candidates.front();
-    why = is_preferred(out.chosen) ? "next in the preferred list" : "no preferred owner is available, next node";
+    why = is_preferred(out.chosen) ? "next in the preferred list"
+                                   : "no preferred owner is available, next node";
   } else if (in.cause == PlacementCause::resource_failure) {
     out.chosen = candidates.front();
     why = "next node";
-  } else if (auto it = std::find_if(candidates.begin(), candidates.end(), is_preferred); it != candidates.end()) {
+  } else if (auto it = std::find_if(candidates.begin(), candidates.end(), is_preferred);
+             it != candidates.end()) {
     out.chosen = *it;
     why = "best available preferred owner";
   } else {

@@ -1,5 +1,6 @@
-// Placement: which node takes a group, and why every other one does not (M8, REFERENCE 1.3). One pure function of its
-// input: the same input gives the same answer on every node. See docs/protocols/failover.md, "Placement".
+// Placement: which node takes a group, and why every other one does not (M8, REFERENCE 1.3). One pure
+// function of its input: the same input gives the same answer on every node. See docs/protocols/failover.md,
+// "Placement".
 #pragma once
 
 #include <map>
@@ -37,7 +38,7 @@ struct NodeVerdict {
 };
 
 struct Placement {
-  NodeId chosen;  // none: no candidate
+  NodeId chosen;                      // none: no candidate
   std::vector<NodeVerdict> verdicts;  // all configured nodes, in order of preference
   // "n2: next in the preferred list; n1: is down; n3: is paused".
   std::string text(const Tree& database) const;
@@ -45,7 +46,8 @@ struct Placement {
 
 Placement place(const PlacementInput& input);
 
-// Why `node` cannot own a group with these resources now, or empty when it can. `excluded` and anti-affinity are not looked at.
+// Why `node` cannot own a group with these resources now, or empty when it can. `excluded` and anti-affinity
+// are not looked at.
 std::string why_unfit(const Tree& database, NodeSet members, const std::vector<std::string>& resources,
                       NodeId node);
 

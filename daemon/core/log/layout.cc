@@ -10,8 +10,8 @@
 namespace holdfast::core {
 namespace {
 
-// Common header of all single blocks: magic 8, version 2, kind-specific 6, payload length 4, crc 4 (of the whole
-// block with this field zero). Payload follows at 24.
+// Common header of all single blocks: magic 8, version 2, kind-specific 6, payload length 4, crc 4 (of the
+// whole block with this field zero). Payload follows at 24.
 constexpr size_t header_bytes = 24;
 constexpr char superblock_magic[9] = "HOLDFAST";
 constexpr char beacon_magic[9] = "HFBEACON";
@@ -33,15 +33,19 @@ std::string seal(const char* magic, uint8_t kind, const std::string& payload) {
 Result<std::string> unseal(const char* magic, const void* data, const char* what) {
   std::string block(static_cast<const char*>(data), block_bytes);
   uint8_t* p = as_u8(block);
-  if (memcmp(p, magic, 8) != 0) return fail(ErrorCode::corrupt, std::string("no ") + what + " is stored here");
+  if (memcmp(p, magic, 8) != 0)
+    return fail(ErrorCode::corrupt, std::string("no ") + what + " is stored here");
   uint32_t crc = static_cast<uint32_t>(get_le(p + 20, 4));
   put_le(p + 20, 0, 4);
-  if (crc32c(p, block_bytes) != crc) return fail(ErrorCode::corrupt, std::string("the ") + what + " fails its checksum");
+  if (crc32c(p, block_bytes) != crc)
+    return fail(ErrorCode::corrupt, std::string("the ") + what + " fails its checksum");
   if (get_le(p + 8, 2) != lun_format_version)
-    return fail(ErrorCode::version, std::string("the ") + what + " has format version " + std::to_string(get_le(p + 8, 2)) +
-                                        "; this release reads " + std::to_string(lun_format_version));
+    return fail(ErrorCode::version, std::string("the ") + what + " has format version " +
+                                        std::to_string(get_le(p + 8, 2)) + "; this release reads " +
+                                        std::to_string(lun_format_version));
   uint64_t size = get_le(p + 16, 4);
-  if (size > block_bytes - header_bytes) return fail(ErrorCode::corrupt, std::string("the ") + what + " has an impossible length");
+  if (size > block_bytes - header_bytes)
+    return fail(ErrorCode::corrupt, std::string("the ") + what + " has an impossible length");
   return block.substr(header_bytes, size);
 }
 
@@ -61,7 +65,8 @@ Result<disk::Superblock> decode_superblock(const void* block) {
   auto payload = unseal(superblock_magic, block, "superblock");
   if (!payload) return fail(payload.error());
   disk::Superblock superblock;
-  if (!superblock.ParseFromString(*payload)) return fail(ErrorCode::corrupt, "the superblock cannot be decoded");
+  if (!superblock.ParseFromString(*payload))
+    return fail(ErrorCode::corrupt, "the superblock cannot be decoded");
   if (superblock.log_start_bytes() % block_bytes || superblock.log_size_bytes() < log_bytes_min ||
       superblock.log_size_bytes() % block_bytes || superblock.checkpoint_size_bytes() < block_bytes)
     return fail(ErrorCode::corrupt, "the superblock describes an impossible layout");
@@ -99,7 +104,8 @@ Result<Beacon> decode_beacon(const void* block) {
   if (!payload) return fail(payload.error());
   if (payload->size() != 32) return fail(ErrorCode::corrupt, "the beacon has a wrong length");
   const uint8_t* p = as_u8(*payload);
-  return Beacon{Epoch{get_le(p, 8)}, NodeId{get_le(p + 8, 8)}, Incarnation{get_le(p + 16, 8)}, get_le(p + 24, 8)};
+  return Beacon{Epoch{get_le(p, 8)}, NodeId{get_le(p + 8, 8)}, Incarnation{get_le(p + 16, 8)},
+                get_le(p + 24, 8)};
 }
 
 std::string encode_checkpoint(const disk::Checkpoint& checkpoint) {
@@ -123,7 +129,8 @@ Result<CheckpointHeader> decode_checkpoint_header(const void* block) {
 }
 
 Result<disk::Checkpoint> decode_checkpoint(const CheckpointHeader& header, const std::string& payload) {
-  if (payload.size() < header.payload_bytes || crc32c(payload.data(), header.payload_bytes) != header.payload_crc)
+  if (payload.size() < header.payload_bytes ||
+      crc32c(payload.data(), header.payload_bytes) != header.payload_crc)
     return fail(ErrorCode::corrupt, "the checkpoint fails its checksum");
   disk::Checkpoint checkpoint;
   if (!checkpoint.ParseFromArray(payload.data(), static_cast<int>(header.payload_bytes)))

@@ -1,7 +1,8 @@
 // Layout: where things are on the quorum LUN, and the codecs of superblock, beacon and checkpoint header.
 //
-// Everything is little-endian and 4 KiB aligned; each block carries a magic, its format version and a CRC-32C. Bytes
-// that fail their checks are `corrupt`, never trusted. docs/formats/quorum-lun.md has the grammar and example bytes.
+// Everything is little-endian and 4 KiB aligned; each block carries a magic, its format version and a
+// CRC-32C. Bytes that fail their checks are `corrupt`, never trusted. docs/formats/quorum-lun.md has the
+// grammar and example bytes.
 #pragma once
 
 #include <array>
@@ -16,11 +17,12 @@ namespace holdfast::core {
 
 constexpr size_t block_bytes = 4096;
 constexpr uint32_t lun_format_version = 1;
-constexpr uint64_t superblock_offset_bytes = 0;             // two copies: blocks 0 and 1
+constexpr uint64_t superblock_offset_bytes = 0;  // two copies: blocks 0 and 1
 constexpr uint64_t beacon_offset_bytes = 2 * block_bytes;
-constexpr uint64_t head_bytes = 3 * block_bytes;            // superblocks and beacon, read in one go
+constexpr uint64_t head_bytes = 3 * block_bytes;  // superblocks and beacon, read in one go
 constexpr uint64_t checkpoint_offset_bytes = 64 * 1024;
-constexpr uint64_t checkpoint_slot_bytes = 10 * 1024 * 1024;  // > TreeLimits::tree_bytes_max with Protobuf overhead
+constexpr uint64_t checkpoint_slot_bytes =
+    10 * 1024 * 1024;  // > TreeLimits::tree_bytes_max with Protobuf overhead
 constexpr uint64_t log_offset_bytes = checkpoint_offset_bytes + 2 * checkpoint_slot_bytes;
 constexpr uint64_t log_bytes_min = 8 * 1024 * 1024;
 constexpr uint64_t log_bytes_max = 64 * 1024 * 1024;
@@ -34,11 +36,11 @@ uint64_t log_ring_bytes(uint64_t lun_bytes);
 std::string encode_superblock(const disk::Superblock& superblock, int copy);
 Result<disk::Superblock> decode_superblock(const void* block);
 
-struct HeadView {  // what the first three blocks say
-  bool valid = false;            // at least one good superblock copy
-  int bad_copies = 0;            // copies that fail their checks (torn or rotten)
-  bool blank = false;            // both copies are all zero
-  disk::Superblock superblock;   // the newer good copy
+struct HeadView {               // what the first three blocks say
+  bool valid = false;           // at least one good superblock copy
+  int bad_copies = 0;           // copies that fail their checks (torn or rotten)
+  bool blank = false;           // both copies are all zero
+  disk::Superblock superblock;  // the newer good copy
 };
 HeadView decode_superblocks(const std::string& head);
 
@@ -62,6 +64,8 @@ struct CheckpointHeader {
 Result<CheckpointHeader> decode_checkpoint_header(const void* block);
 Result<disk::Checkpoint> decode_checkpoint(const CheckpointHeader& header, const std::string& payload);
 
-inline uint64_t round_up_block(uint64_t bytes) { return (bytes + block_bytes - 1) / block_bytes * block_bytes; }
+inline uint64_t round_up_block(uint64_t bytes) {
+  return (bytes + block_bytes - 1) / block_bytes * block_bytes;
+}
 
 }  // namespace holdfast::core

@@ -88,7 +88,8 @@ TEST(Record, ChainGoesAroundTheRing) {
   while (true) {
     uint64_t place = read.position_bytes % ring_bytes;
     size_t needed;
-    auto record = decode_record(ring.data() + place, ring_bytes - place, read.position_bytes, read.previous, &needed);
+    auto record =
+        decode_record(ring.data() + place, ring_bytes - place, read.position_bytes, read.previous, &needed);
     if (!record && place != 0) {
       read.position_bytes += ring_bytes - place;
       record = decode_record(ring.data(), ring_bytes, read.position_bytes, read.previous, &needed);
@@ -107,11 +108,14 @@ TEST(Record, RefusesBrokenChains) {
   size_t needed;
   EXPECT_TRUE(decode_record(first.bytes.data(), first.bytes.size(), 0, {}, &needed));
   EXPECT_FALSE(decode_record(first.bytes.data(), first.bytes.size(), 4096, {}, &needed)) << "misdirected";
-  EXPECT_FALSE(decode_record(first.bytes.data(), first.bytes.size(), 0, RecordId{5, 3, 1}, &needed)) << "not its successor";
+  EXPECT_FALSE(decode_record(first.bytes.data(), first.bytes.size(), 0, RecordId{5, 3, 1}, &needed))
+      << "not its successor";
   auto fallen = encode_record(first.next, log_bytes_min, 4, batch(3, 1));
-  EXPECT_FALSE(decode_record(fallen.bytes.data(), fallen.bytes.size(), fallen.position_bytes, first.next.previous, &needed));
+  EXPECT_FALSE(decode_record(fallen.bytes.data(), fallen.bytes.size(), fallen.position_bytes,
+                             first.next.previous, &needed));
   auto hole = encode_record(first.next, log_bytes_min, 5, batch(4, 1));
-  EXPECT_FALSE(decode_record(hole.bytes.data(), hole.bytes.size(), hole.position_bytes, first.next.previous, &needed));
+  EXPECT_FALSE(
+      decode_record(hole.bytes.data(), hole.bytes.size(), hole.position_bytes, first.next.previous, &needed));
   auto big = encode_record(at, log_bytes_min, 5, batch(1, 1, 9000));
   auto partial = decode_record(big.bytes.data(), block_bytes, 0, {}, &needed);
   ASSERT_FALSE(partial);

@@ -1,9 +1,10 @@
-// Records of the recovery log on the quorum LUN (M5): one record = one batch of updates that shared a disk write.
+// Records of the recovery log on the quorum LUN (M5): one record = one batch of updates that shared a disk
+// write.
 //
-// A position counts bytes since the log began and only grows; its place in the ring is position % ring size. A record
-// never crosses the end of the ring: when it would, it begins at the next multiple of the ring size. Each record
-// names its predecessor (epoch, sequence, CRC): replay follows that chain, stops where it breaks (the torn tail of a
-// crash) and refuses an epoch that falls.
+// A position counts bytes since the log began and only grows; its place in the ring is position % ring size.
+// A record never crosses the end of the ring: when it would, it begins at the next multiple of the ring size.
+// Each record names its predecessor (epoch, sequence, CRC): replay follows that chain, stops where it breaks
+// (the torn tail of a crash) and refuses an epoch that falls.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +38,10 @@ struct EncodedRecord {
   LogCursor next;
 };
 
-// `epoch` is the view that writes; the batch's updates are in order. A batch without updates marks an epoch's start;
-// it carries the sequence of its predecessor.
-EncodedRecord encode_record(const LogCursor& at, uint64_t ring_bytes, uint64_t epoch, const disk::LogBatch& batch);
+// `epoch` is the view that writes; the batch's updates are in order. A batch without updates marks an epoch's
+// start; it carries the sequence of its predecessor.
+EncodedRecord encode_record(const LogCursor& at, uint64_t ring_bytes, uint64_t epoch,
+                            const disk::LogBatch& batch);
 
 struct DecodedRecord {
   disk::LogBatch batch;
@@ -49,9 +51,10 @@ struct DecodedRecord {
 };
 
 // Decodes what stands at `position_bytes`; `bytes` begins there. corrupt: no record, torn, rotten, or not the
-// successor of `previous`. busy: the record is longer than `available`; read more (its message says how much).
-Result<DecodedRecord> decode_record(const char* bytes, size_t available, uint64_t position_bytes, const RecordId& previous,
-                                    size_t* needed);
+// successor of `previous`. busy: the record is longer than `available`; read more (its message says how
+// much).
+Result<DecodedRecord> decode_record(const char* bytes, size_t available, uint64_t position_bytes,
+                                    const RecordId& previous, size_t* needed);
 
 // The biggest record a ring takes.
 constexpr uint64_t record_bytes_max = 4 * 1024 * 1024;

@@ -1,0 +1,285 @@
+#include "core/cluster/core.h"
+
+#include <algorithm>
+
+#include "core/properties/timing.h"
+
+namespace holdfast::core {
+namespace {
+// After this long a terminate that does not end is left to the monitor, which goes on by itself.
+constexpr Duration terminate_patience = Duration::seconds(10);
+}  // namespace
+
+Core::Core(CoreConfig config)
+    : config_(std::move(config)),
+      tag_(holdfast::cluster_tag(config_.cluster_id)),
+      lane_([this](LunOp op) { out_.lun.push_back(std::move(op)); }),
+      quorum_({config_.cluster_id, tag_, config_.self, config_.incarnation}, lane_, *this),
+      log_(lane_),
+      membership_(config_.self, config_.incarnation, config_.node_name, {}, quorum_, *this),
+      updates_(config_.self, config_.incarnation, log_, *this),
+      failover_(*this),
+      events_(config_.node_name) {}
+
+Output Core::step(const Event& event, Instant now, uint64_t wall_ms) {
+  out_ = Output{};
+  now_ = now;
+  wall_ms_ = wall_ms;
+  lane_.set_now(now);
+  quorum_.set_now(now);
+  updates_.set_now(now);
+  if (expected_deadline_ != Instant::infinite() && now > expected_deadline_ + Duration::milliseconds(50))
+    membership_.on_starved(now - expected_deadline_, now);
+  std::visit([this](const auto& e) { handle(e); }, event);
+  run_timers();
+  out_.next_deadline = deadline();
+  expected_deadline_ = out_.next_deadline;
+  return std::move(out_);
+}
+
+void Core::run_timers() {
+  if (life_over_) return;
+  lane_.on_time(now_);
+  quorum_.on_time(now_);
+  membership_.on_time(now_);
+  updates_.on_time(now_);
+  if (!leaving_) failover_.on_time(now_);
+  if (tree_changed_) {
+    tree_changed_ = false;
+    obey_database();
+  }
+  continue_stopping();
+  continue_leaving();
+  judge_calls();
+  grant();
+}
+
+Instant Core::deadline() const {
+  if (life_over_) return Instant::infinite();
+  Instant next = std::min({lane_.next_deadline(), quorum_.next_deadline(), membership_.next_deadline(),
+                           updates_.next_deadline(), next_grant_});
+  if (!leaving_) next = std::min(next, failover_.next_deadline());
+  for (const auto& call : calls_) next = std::min(next, call.deadline);
+  if (stopping_ && !leaving_) next = std::min(next, stop_deadline_);
+  if (leaving_) next = std::min(next, leave_deadline_);
+  return std::max(next, now_ + Duration::microseconds(
+                                   200));  // a deadline that lies behind us is due, but never a busy loop
+}
+
+void Core::handle(const Started&) {
+  quorum_.start(now_);
+  membership_.start(now_);
+  next_grant_ = now_;
+}
+
+void Core::handle(const DatagramReceived& e) {
+  wire::Heartbeat hb;
+  if (!hb.ParseFromString(e.payload)) {
+    out_.trace.push_back("a datagram of node " + std::to_string(e.from.value) +
+                         " cannot be decoded, ignoring");
+    return;
+  }
+  membership_.on_heartbeat(e.from, e.incarnation, e.network, hb, e.received_at, now_);
+}
+
+void Core::handle(const MessageReceived& e) {
+  wire::Peer m;
+  if (!m.ParseFromString(e.payload)) {
+    out_.trace.push_back("a message of node " + std::to_string(e.from.value) +
+                         " cannot be decoded, ignoring");
+    return;
+  }
+  // Only messages of the installed view count: the channel drops older ones, and a newer one means that the
+  // announcement of that view is on its way; its sender says everything again in that view's recovery.
+  const View& view = membership_.view();
+  if (!view.contains(e.from, e.incarnation)) return;
+  if (m.epoch() == view.epoch.value) {
+    updates_.on_message(e.from, m, now_);
+  }
+}
+
+void Core::handle(const PeerConnected& e) {
+  connected_.add(e.peer);
+  software_[e.peer] = e.software;
+}
+void Core::handle(const PeerDisconnected& e) {
+  connected_.remove(e.peer);
+  out_.trace.push_back("no session to node " + std::to_string(e.peer.value) + ": " + e.why);
+}
+void Core::handle(const NetworkChanged& e) {
+  network_up_[e.network] = e.up;
+  std::string name = e.network >= 0 && e.network < static_cast<int>(config_.networks.size())
+                         ? config_.networks[e.network].first
+                         : "?";
+  event("NETWORK_STATE", name, "", e.up ? "up" : "down", e.up ? "carrier returned" : "carrier lost");
+}
+void Core::handle(const LunCompleted& e) {
+  lane_.on_result(e.result, now_);
+}
+
+void Core::handle(const MonitorStarted&) {
+  monitor_alive_ = true;
+  next_grant_ = now_;
+  failover_.on_monitor_ready(now_);
+}
+void Core::handle(const MonitorDied& e) {
+  monitor_alive_ = false;
+  event("MONITOR_STATE", config_.node_name, "running", "died", e.why);
+  failover_.on_monitor_died(now_);
+}
+void Core::handle(const MonitorSaid& e) {
+  if (e.message.has_report()) failover_.on_report(e.message.report(), now_);
+  if (e.message.has_log())
+    out_.trace.push_back((e.message.log().resource().empty() ? "monitor" : e.message.log().resource()) +
+                         ": " + e.message.log().text());
+}
+void Core::handle(const LoadSampled& e) {
+  load_ = Load{e.cpu_percent, e.memory_percent};
+  wire::Load load;
+  load.set_cpu_percent(e.cpu_percent);
+  load.set_memory_percent(e.memory_percent);
+  membership_.set_load(load);
+}
+
+void Core::handle(const StopRequested& e) {
+  if (stopping_ || leaving_) return;
+  stopping_ = true;
+  stop_reason_ = e.why;
+  stop_deadline_ = now_ + config_.stop_timeout;
+  out_.trace.push_back("stopping: " + e.why);
+}
+
+// Renews the monitor's authority. Its lease is the node's working lease; when this node is no member it has
+// none.
+void Core::grant() {
+  if (!monitor_alive_ || now_ < next_grant_) return;
+  next_grant_ = now_ + membership_.timing().interval;
+  monitor::ToMonitor m;
+  bool may_work =
+      !leaving_ && (membership_.phase() == Phase::member || membership_.phase() == Phase::regroup);
+  m.mutable_grant()->set_lease_until_boottime_ns(
+      may_work ? static_cast<uint64_t>(membership_.lease_until().ns) : 0);
+  m.mutable_grant()->set_counter(++grant_counter_);
+  out_.monitor.push_back(std::move(m));
+}
+
+// What the database asks of this node as such.
+void Core::obey_database() {
+  const std::string own = "nodes/" + std::to_string(config_.self.value);
+  Timing t = timing_from(tree());
+  MembershipTiming timing = membership_.timing();
+  timing.interval = t.heartbeat_interval;
+  timing.timeout = t.heartbeat_timeout;
+  timing.lease_margin = t.lease_margin;
+  timing.quorum_stall_max = t.quorum_stall_max;
+  membership_.set_timing(timing);
+  if (!updates_.ready()) return;
+  if (stop_asked_ && tree().number(own, "Stopping") == 1 && !stopping_ && !leaving_) {
+    stopping_ = true;
+    stop_proposed_ = true;
+    stop_reason_ = "node stop was asked for";
+    stop_deadline_ = now_ + config_.stop_timeout;
+    failover_.begin_drain(now_);
+  }
+  if (!tree().exists(own) && !leaving_ && tree().exists("nodes"))
+    on_must_leave("this node was evicted from the cluster");
+  if (membership_.is_owner()) {
+    uint64_t to = tree().number("cluster", "QuorumMoveTo");
+    if (to != 0) {
+      propose(Edit()
+                  .unset("cluster", "QuorumMoveTo")
+                  .require_equal("cluster", "QuorumMoveTo", number_value(to))
+                  .done(),
+              "quorum move to node " + std::to_string(to) + " begins", [this, to](const Status& ok) {
+                if (ok) membership_.move_quorum(NodeId{to}, now_);
+              });
+    }
+    if (tree().number("cluster", "Shutdown") == 1) {
+      Edit edit;
+      for (const auto& id : tree().children("nodes")) edit.set("nodes/" + id, "Stopping", uint64_t{1});
+      edit.unset("cluster", "Shutdown");
+      propose(edit.done(), "shutdown of the cluster: every node stops", {});
+    }
+  }
+}
+
+void Core::continue_stopping() {
+  if (!stopping_ || leaving_) return;
+  const bool member = membership_.phase() == Phase::member && updates_.ready();
+  if (member && !stop_proposed_) {
+    stop_proposed_ = true;
+    propose(Edit().set("nodes/" + std::to_string(config_.self.value), "Stopping", uint64_t{1}).done(),
+            stop_reason_, [this](const Status& ok) {
+              if (!ok) stop_proposed_ = false;
+            });
+    failover_.begin_drain(now_);
+  }
+  bool drained = member && stop_proposed_ && failover_.owns_nothing();
+  // The locker goes last when everybody stops: then the LUN can be marked as left in an orderly way.
+  if (drained && membership_.is_owner())
+    for (NodeId id : members())
+      if (id != config_.self && tree().number("nodes/" + std::to_string(id.value), "Stopping") == 1)
+        drained = false;
+  const bool outside = membership_.phase() == Phase::joining || membership_.phase() == Phase::forming;
+  if (drained || outside || now_ >= stop_deadline_) {
+    if (!drained && !outside)
+      out_.trace.push_back("the orderly stop took too long: resources are ended by force");
+    leaving_ = true;
+    leave_reason_ = stop_reason_;
+    leave_deadline_ = now_ + terminate_patience;
+    updates_.pause();
+    failover_.on_lost_membership(now_);
+    if (membership_.view().members.size() > 1 || !drained) {
+      resigned_ = resign_begun_ = true;
+    }
+    if (drained) {
+      membership_.leave(leave_reason_, now_);
+      membership_.resources_ended(now_);
+    }
+  }
+}
+
+void Core::on_must_leave(const std::string& reason) {
+  if (leaving_) return;
+  leaving_ = true;
+  resigned_ = resign_begun_ = true;
+  leave_reason_ = reason;
+  leave_deadline_ = now_ + terminate_patience;
+  updates_.pause();
+  membership_.leave(reason, now_);
+  event("CLUSTER_STATE", config_.node_name, "member", "left", reason);
+  // The monitor must not work on an old grant while its resources end.
+  next_grant_ = now_;
+  failover_.on_lost_membership(now_);
+}
+
+void Core::continue_leaving() {
+  if (!leaving_ || life_over_) return;
+  const bool ended = failover_.local_all_offline() || !monitor_alive_;
+  if (!ended && now_ < leave_deadline_) return;
+  if (!resign_begun_) {
+    resign_begun_ = true;
+    quorum_.resign(/*orderly_shutdown=*/true, [this] { resigned_ = true; });
+  }
+  if (!resigned_ && now_ < leave_deadline_) return;
+  if (membership_.phase() != Phase::leaving) membership_.leave(leave_reason_, now_);
+  if (ended) membership_.resources_ended(now_);
+  life_over_ = true;
+  for (auto& call : calls_)
+    answer_error(call.client, call.id,
+                 Error{ErrorCode::not_member, 0, "this node left the cluster: " + leave_reason_, ""});
+  calls_.clear();
+  out_.life_ended = LifeEnded{leave_reason_, stopping_};
+}
+
+void Core::submit(Transaction transaction, std::string cause, UpdateManager::Done done) {
+  updates_.submit(std::move(transaction), std::move(cause), now_, std::move(done));
+}
+
+void Core::check_invariants() const {
+  membership_.check_invariants();
+  updates_.check_invariants();
+  failover_.check_invariants();
+}
+
+}  // namespace holdfast::core

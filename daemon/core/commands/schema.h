@@ -1,0 +1,20 @@
+// The invariants of the database that go beyond a well-formed tree. Every plan keeps them (S1-S8); raw
+// transactions of the API are held to them by applying them to a copy first.
+//   S1  `cluster` has Id and Name; NextNode is above every node id ever given.
+//   S2  nodes/<id>: id 1..64, Name set and unique, fingerprint not revoked and not shared.
+//   S3  names of groups, of resources, of nodes differ by more than the case of letters.
+//   S4  owners, MoveTo, PreferredOwners, PossibleOwners name existing nodes, each once. (PreviousOwner may be
+//   gone.) S5  a resource's group exists, its type is set. S6  Dependencies name other resources of the same
+//   group, each once, without a circle. S7  values of known properties have their type and range. S8  the
+//   timing properties suit each other.
+#pragma once
+
+#include "base/error.h"
+#include "core/database/tree.h"
+
+namespace holdfast::core {
+
+// corrupt with the first invariant that does not hold, its number included.
+Status check_schema(const Tree& tree);
+
+}  // namespace holdfast::core

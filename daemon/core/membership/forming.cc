@@ -1,0 +1,72 @@
+// Forming a cluster when nobody answers the join (DESIGN 5, "Forming").
+#include <algorithm>
+
+#include "core/membership/membership.h"
+
+namespace holdfast::core {
+namespace {
+constexpr Duration join_grace = Duration::milliseconds(1000);  // listen at least this long before forming
+}
+
+std::string Membership::why_not_form(Instant now) const {
+  if (now - started_at_ < join_grace + timing_.timeout) return "listening for a cluster to join";
+  if (now < form_blocked_until_) return phase_reason_;
+  for (const auto& [id, peer] : peers_)
+    if (heard_recently(id, now) && (peer.phase == Phase::member || peer.phase == Phase::regroup))
+      return "waiting for node " + std::to_string(id.value) + " to let this node join";
+  const auto& seen = quorum_.observation();
+  if (!seen || !quorum_.reaches()) return "no member answers, and the quorum LUN is not reachable";
+  if (now - seen->read_at > Duration::seconds(2)) return "no member answers; reading the quorum LUN";
+  if (!seen->head.valid)
+    return seen->head.blank ? "the quorum LUN is blank: run 'holdfast cluster create'"
+                            : "the quorum LUN holds no valid superblock";
+  const auto& superblock = seen->head.superblock;
+  if (superblock.configured_nodes() != 0 && !NodeSet(superblock.configured_nodes()).contains(self_))
+    return "this node was evicted from the cluster: run 'holdfast cluster destroy' here, then join again";
+
+  // Everybody in contact and forming too: nobody is alive whom we could harm. The lowest id goes first.
+  bool all_here = true;
+  for (NodeId id : NodeSet(superblock.configured_nodes()) | events_.configured()) {
+    if (id == self_) continue;
+    auto it = peers_.find(id);
+    bool here = it != peers_.end() && heard_recently(id, now) &&
+                (it->second.phase == Phase::joining || it->second.phase == Phase::forming);
+    if (!here) all_here = false;
+    if (here && it->second.reaches_lun && (id < self_ || it->second.phase == Phase::forming))
+      return "node " + std::to_string(id.value) + " forms the cluster";
+  }
+  if (superblock.orderly_shutdown() || all_here) return {};
+  // Else the holder may be alive and out of contact: the same key and beacon must have stood still long
+  // enough.
+  Duration still = now - seen->changed_at;
+  Duration wanted = timing_.quorum_stall_max + timing_.lease();
+  if (still >= wanted) return {};
+  return "the last view did not end in an orderly way: its beacon must stand still for " +
+         std::to_string((wanted - still).ms() / 1000 + 1) + " s more (or every configured node must be here)";
+}
+
+void Membership::tick_joining(Instant now) {
+  if (phase_ == Phase::forming || regroup_) return;
+  std::string why = why_not_form(now);
+  if (!why.empty()) {
+    phase_reason_ = why;
+    return;
+  }
+  const auto& superblock = quorum_.observation()->head.superblock;
+  phase_ = Phase::forming;
+  phase_reason_ = "forming the cluster";
+  ArbitrationRequest request;
+  View view;
+  view.epoch = Epoch{std::max(superblock.epoch(), highest_promise_) + 1};
+  view.owner = self_;
+  view.members[self_] = incarnation_;
+  request.view = view.to_message();
+  request.predecessors.push_back({Epoch{superblock.epoch()}, NodeId{superblock.holder()}});
+  request.configured = NodeSet(superblock.configured_nodes()) | NodeSet::of(self_);
+  request.patience = Duration::seconds(5);
+  highest_promise_ = view.epoch.value;
+  events_.trace("forms " + view.text());
+  quorum_.arbitrate(std::move(request));
+}
+
+}  // namespace holdfast::core

@@ -1,0 +1,241 @@
+// The contest for the quorum reservation (docs/protocols/quorum.md, "Arbitration").
+#include <algorithm>
+
+#include "core/quorum/quorum_manager.h"
+
+namespace holdfast::core {
+
+Task<LunResult> QuorumManager::simple(LunOp::Kind kind, ReservationKey own, ReservationKey other) {
+  LunOp op;
+  op.kind = kind;
+  op.own = own;
+  op.other = other;
+  op.deadline = config_.op_deadline;
+  auto result = co_await lane_.run(op);
+  if (result.ok() && kind == LunOp::Kind::register_key) key_ = other, key_session_ = lane_.session;
+  if (result.ok() && kind == LunOp::Kind::register_ignore) key_ = own, key_session_ = lane_.session;
+  co_return result;
+}
+
+Task<LunResult> QuorumManager::read_head(HeadView* head, std::optional<Beacon>* beacon) {
+  LunOp op;
+  op.kind = LunOp::Kind::read;
+  op.size_bytes = head_bytes;
+  op.deadline = config_.op_deadline;
+  auto result = co_await lane_.run(op);
+  if (result.ok() && result.data.size() == head_bytes) {
+    *head = decode_superblocks(result.data);
+    auto b = decode_beacon(result.data.data() + beacon_offset_bytes);
+    if (b) *beacon = *b;
+    remember_head(*head, *beacon);
+  }
+  co_return result;
+}
+
+Task<bool> QuorumManager::write_superblock(const disk::Superblock& superblock) {
+  for (int copy = 0; copy < 2; ++copy) {
+    LunOp op;
+    op.kind = LunOp::Kind::write;
+    op.offset_bytes = superblock_offset_bytes + copy * block_bytes;
+    op.data = encode_superblock(superblock, copy);
+    op.deadline = config_.op_deadline;
+    auto result = co_await lane_.run(op);
+    if (!result.ok()) co_return false;
+  }
+  co_return true;
+}
+
+// Takes the reservation from `victim` with one atomic command on the expected value. `again`: read and decide
+// anew.
+Task<QuorumManager::Verdict> QuorumManager::seize(const ArbitrationRequest&, ReservationKey wanted,
+                                                  ReservationKey victim) {
+  auto registered = co_await simple(LunOp::Kind::register_ignore, wanted);
+  if (!registered.ok()) co_return Verdict::again;
+  auto taken = co_await simple(LunOp::Kind::preempt, wanted, victim);
+  if (taken.session_lost()) co_return Verdict::again;
+  if (taken.ok() && !lane_.preempt_and_abort) {
+    // A plain PREEMPT does not stop writes in flight; the reset does.
+    auto reset = co_await simple(LunOp::Kind::lun_reset);
+    if (!reset.ok()) co_return Verdict::again;
+  }
+  co_return taken.ok() ? Verdict::won : Verdict::again;
+}
+
+Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& request,
+                                                    const disk::Superblock& wanted, std::string* reason) {
+  const ReservationKey own = key_of(Epoch{request.view.epoch()}, config_.self);
+  const Epoch newest = request.predecessors.back().epoch;
+  auto is_ours = [&](const disk::Superblock& s) {
+    return s.epoch() == request.view.epoch() && s.holder() == config_.self.value;
+  };
+  auto is_predecessor = [&](const disk::Superblock& s) {
+    return std::any_of(request.predecessors.begin(), request.predecessors.end(), [&](const Predecessor& p) {
+      return p.epoch.value == s.epoch() && p.holder.value == s.holder();
+    });
+  };
+
+  HeadView head;
+  std::optional<Beacon> beacon;
+  auto read = co_await read_head(&head, &beacon);
+  if (!read.ok()) co_return Verdict::again;
+  if (!head.valid) {
+    *reason = "the quorum LUN holds no valid superblock";
+    co_return Verdict::lost;
+  }
+  if (head.superblock.cluster_id() != config_.cluster_id) {
+    *reason = "the quorum LUN belongs to cluster '" + head.superblock.cluster_name() + "'";
+    co_return Verdict::lost;
+  }
+  // The superblock is the judge: a newer one that is not ours means that another view won.
+  const bool judged = is_ours(head.superblock) || is_predecessor(head.superblock);
+  if (!judged && head.superblock.epoch() >= newest.value) {
+    *reason = "epoch " + std::to_string(head.superblock.epoch()) + " of node " +
+              std::to_string(head.superblock.holder()) + " owns the quorum LUN";
+    co_return Verdict::lost;
+  }
+
+  auto held = co_await simple(LunOp::Kind::read_reservation);
+  if (!held.ok()) co_return Verdict::again;
+  const bool registered_here = key_session_ == lane_.session && !key_.is_none();
+  bool expected = false;
+  for (const auto& p : request.predecessors) expected = expected || held.holder == key_of(p.epoch, p.holder);
+
+  if (held.holder == own) {
+    // An earlier attempt landed, perhaps over a session that has died since: make this nexus the holder.
+    auto again = co_await simple(LunOp::Kind::register_ignore, own);
+    if (!again.ok()) co_return Verdict::again;
+    co_await simple(LunOp::Kind::preempt, own, own);
+    auto reset = co_await simple(LunOp::Kind::lun_reset);
+    if (!reset.ok()) co_return Verdict::again;
+  } else if (held.holder.is_none()) {
+    // Amnesia of the target. Only the view that the superblock names may reserve.
+    if (!judged) {
+      *reason = "the target forgot its reservations, and the superblock names another view";
+      co_return Verdict::lost;
+    }
+    auto registered = co_await simple(LunOp::Kind::register_ignore, own);
+    if (!registered.ok()) co_return Verdict::again;
+    auto reserved = co_await simple(LunOp::Kind::reserve, own);
+    if (!reserved.ok()) co_return Verdict::again;  // a conflict: read who has it
+    auto reset = co_await simple(LunOp::Kind::lun_reset);
+    if (!reset.ok()) co_return Verdict::again;
+  } else if (expected && registered_here && held.holder == key_) {
+    // The holder defends: sweep dead twins of the key, then re-key.
+    co_await simple(LunOp::Kind::preempt, key_, key_);
+    auto rekeyed = co_await simple(LunOp::Kind::register_key, held.holder, own);
+    if (!rekeyed.ok()) {
+      key_ = {};
+      co_return Verdict::again;
+    }
+  } else if (expected) {
+    auto verdict = co_await seize(request, own, held.holder);
+    if (verdict != Verdict::won) co_return Verdict::again;
+  } else if (held.holder.tag() == config_.tag && held.holder.counter() < head.superblock.epoch() && judged) {
+    // An old reservation came back (stale APTPL): its holder was replaced long ago.
+    auto verdict = co_await seize(request, own, held.holder);
+    if (verdict != Verdict::won) co_return Verdict::again;
+  } else {
+    *reason = "key " + to_string(held.holder) + " holds the quorum LUN" +
+              (held.holder.tag() == config_.tag ? " (node " + std::to_string(held.holder.node().value) +
+                                                      ", epoch " + std::to_string(held.holder.counter()) + ")"
+                                                : " and is not of this cluster");
+    co_return Verdict::lost;
+  }
+
+  auto back = co_await simple(LunOp::Kind::read_reservation);
+  if (!back.ok() || back.holder != own || !back.write_exclusive) co_return Verdict::again;
+  bool written = co_await write_superblock(wanted);
+  if (!written) co_return Verdict::again;
+  HeadView check;
+  auto reread = co_await read_head(&check, &beacon);
+  if (!reread.ok()) co_return Verdict::again;
+  auto last = co_await simple(LunOp::Kind::read_reservation);
+  if (!last.ok()) co_return Verdict::again;
+  if (!check.valid || !is_ours(check.superblock) || last.holder != own) co_return Verdict::again;
+  co_return Verdict::won;
+}
+
+Task<void> QuorumManager::arbitration_job(ArbitrationRequest request) {
+  const Instant begun = lane_.now();
+  ArbitrationResult result;
+  result.epoch = Epoch{request.view.epoch()};
+  if (request.manners.ns > 0) {
+    // Manners, not safety: while the holder's beacon moves, a worse set lets the better one win.
+    co_await lane_.sleep(request.manners);
+  }
+  const Instant contest = lane_.now();
+
+  disk::Superblock wanted =
+      observation_ && observation_->head.valid ? observation_->head.superblock : superblock_;
+  int rounds = 0;
+  while (true) {
+    bool open = co_await lane_.ensure_open(config_.open_deadline);
+    if (open) {
+      if (!observation_ || !observation_->head.valid) {
+        HeadView head;
+        std::optional<Beacon> beacon;
+        co_await read_head(&head, &beacon);
+      }
+      if (observation_ && observation_->head.valid) wanted = observation_->head.superblock;
+      wanted.set_epoch(request.view.epoch());
+      wanted.set_holder(static_cast<uint32_t>(config_.self.value));
+      *wanted.mutable_members() = request.view.members();
+      if (!request.configured.empty()) wanted.set_configured_nodes(request.configured.bits());
+      wanted.set_orderly_shutdown(request.orderly_shutdown);
+      std::string reason;
+      auto verdict = co_await attempt(request, wanted, &reason);
+      if (verdict == Verdict::won) {
+        superblock_ = wanted;
+        result.outcome = ArbitrationResult::Outcome::won;
+        break;
+      }
+      if (verdict == Verdict::lost) {
+        result.outcome = ArbitrationResult::Outcome::lost;
+        result.reason = reason;
+        break;
+      }
+      ++rounds;
+    }
+    if (lane_.now() - begun > request.patience) {
+      result.outcome = ArbitrationResult::Outcome::unreachable;
+      result.reason = lane_.last_error.empty() ? "the quorum LUN does not answer" : lane_.last_error;
+      break;
+    }
+    co_await lane_.sleep(Duration::milliseconds(lane_.open && rounds < 10 ? 1 : 100));
+  }
+  if (result.outcome != ArbitrationResult::Outcome::won && lane_.open && key_session_ == lane_.session &&
+      !key_.is_none()) {
+    co_await simple(LunOp::Kind::register_key, key_, ReservationKey{});
+    key_ = {};
+  }
+  result.contest = lane_.now() - contest;
+  last_contest_ = result.contest;
+  arbitrating_ = false;
+  if (result.outcome == ArbitrationResult::Outcome::won) {
+    holding_ = true;
+    epoch_ = result.epoch;
+    degraded_ = false;
+    rekey_reported_ = false;
+    reaches_ = true;
+    proven_at_ = lane_.now();
+    next_beacon_ = lane_.now();
+    next_watch_ = Instant::infinite();
+  }
+  events_.on_arbitrated(result);
+  if (result.outcome == ArbitrationResult::Outcome::won) co_await sweep_losers(key_);
+}
+
+Task<void> QuorumManager::sweep_losers(ReservationKey own) {
+  auto keys = co_await simple(LunOp::Kind::read_keys);
+  if (!keys.ok()) co_return;
+  std::vector<ReservationKey> losers;
+  for (auto key : keys.keys)
+    if (key != own && key.tag() == config_.tag && key.counter() < own.counter() &&
+        std::find(losers.begin(), losers.end(), key) == losers.end())
+      losers.push_back(key);
+  for (auto key : losers) co_await simple(LunOp::Kind::preempt, own, key);
+  if (!losers.empty()) keys = co_await simple(LunOp::Kind::read_keys);
+  if (keys.ok()) registered_ = keys.keys;
+}
+
+}  // namespace holdfast::core

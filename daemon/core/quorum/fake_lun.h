@@ -1,0 +1,119 @@
+// FakeLun: a LUN with SCSI-3 reservations in memory, for unit tests of the core. Several nexuses may use it;
+// each is a number. Only what the core orders is modelled: type 1 reservations, unit attentions left out (the
+// adapter repeats).
+#pragma once
+
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "core/quorum/lun_op.h"
+
+namespace holdfast::core::testing {
+
+class FakeLun {
+ public:
+  explicit FakeLun(uint64_t bytes) : data(bytes, '\0') {}
+
+  std::string data;
+  std::map<int, ReservationKey> keys;  // by nexus
+  int holder = 0;                      // nexus, 0 = none
+  bool reachable = true;
+  bool has_preempt_and_abort = false;
+
+  void forget_reservations() {
+    keys.clear();
+    holder = 0;
+  }
+
+  // A new session of a client gives up the old nexus (its registration stays: a dead twin, as tgtd does).
+  LunResult execute(int nexus, const LunOp& op) {
+    LunResult r;
+    r.token = op.token;
+    if (!reachable) {
+      r.code = op.kind == LunOp::Kind::open ? ErrorCode::unreachable : ErrorCode::timeout;
+      r.message = "the LUN does not answer";
+      return r;
+    }
+    auto conflict = [&] {
+      r.code = ErrorCode::conflict;
+      r.message = "reservation conflict";
+    };
+    switch (op.kind) {
+      case LunOp::Kind::open:
+        r.lun_bytes = data.size();
+        r.preempt_and_abort = has_preempt_and_abort;
+        break;
+      case LunOp::Kind::close:
+      case LunOp::Kind::lun_reset:
+        break;
+      case LunOp::Kind::register_key:
+        if (!keys.count(nexus) || keys[nexus] != op.own) return conflict(), r;
+        set_key(nexus, op.other);
+        break;
+      case LunOp::Kind::register_ignore:
+        set_key(nexus, op.own);
+        break;
+      case LunOp::Kind::reserve:
+        if (!keys.count(nexus) || (holder != 0 && holder != nexus)) return conflict(), r;
+        holder = nexus;
+        break;
+      case LunOp::Kind::release:
+        if (holder == nexus) holder = 0;
+        break;
+      case LunOp::Kind::preempt: {
+        if (!keys.count(nexus) || keys[nexus] != op.own) return conflict(), r;
+        bool found = false;
+        bool took = holder != 0 && keys[holder] == op.other;
+        for (auto it = keys.begin(); it != keys.end();) {
+          if (it->second == op.other) {
+            found = true;
+            if (it->first != nexus) {
+              it = keys.erase(it);
+              continue;
+            }
+          }
+          ++it;
+        }
+        if (!found) return conflict(), r;
+        if (took) holder = nexus;
+        break;
+      }
+      case LunOp::Kind::read_keys:
+        for (auto& [n, key] : keys) r.keys.push_back(key);
+        break;
+      case LunOp::Kind::read_reservation:
+        r.holder = holder ? keys[holder] : ReservationKey{};
+        r.write_exclusive = holder != 0;
+        break;
+      case LunOp::Kind::read:
+        if (op.offset_bytes + op.size_bytes > data.size()) {
+          r.code = ErrorCode::invalid_argument;
+          break;
+        }
+        r.data = data.substr(op.offset_bytes, op.size_bytes);
+        break;
+      case LunOp::Kind::write:
+        if (holder != 0 && holder != nexus) return conflict(), r;
+        if (op.offset_bytes + op.data.size() > data.size()) {
+          r.code = ErrorCode::invalid_argument;
+          break;
+        }
+        memcpy(data.data() + op.offset_bytes, op.data.data(), op.data.size());
+        break;
+    }
+    return r;
+  }
+
+ private:
+  void set_key(int nexus, ReservationKey key) {
+    if (key.is_none()) {
+      keys.erase(nexus);
+      if (holder == nexus) holder = 0;
+    } else {
+      keys[nexus] = key;
+    }
+  }
+};
+
+}  // namespace holdfast::core::testing

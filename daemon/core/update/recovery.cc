@@ -1,0 +1,183 @@
+// Recovery after a change of view: everything that is in the log or at any member is completed at all, and
+// logged, before new work begins (docs/protocols/updates.md, "Recovery").
+#include <algorithm>
+
+#include "core/update/update_manager.h"
+
+namespace holdfast::core {
+
+wire::RecoveryReport UpdateManager::own_report() const {
+  wire::RecoveryReport report;
+  report.set_received_sequence(received_);
+  report.set_received_epoch(pending_.empty() ? committed_epoch_ : pending_.back().epoch());
+  report.set_committed_sequence(committed_.value);
+  for (const auto& update : pending_) *report.add_pending() = update;
+  return report;
+}
+
+void UpdateManager::on_view(const View& view, const disk::Superblock* superblock, Instant now) {
+  now_ = now;
+  view_ = view;
+  ready_ = false;
+  paused_ = true;
+  recovering_ = false;
+  merged_ = false;
+  checkpoint_hold_ = false;
+  reports_.clear();
+  recovered_log_.reset();
+  acked_.clear();
+  progress_at_.clear();
+  if (!is_owner()) {
+    held_.clear();  // their callers send them to the new locker
+    log_.reset();
+    wire::Peer peer;
+    *peer.mutable_recovery_report() = own_report();
+    events_.send_peer(view_.owner, peer);
+    return;
+  }
+  begin_recovery(*superblock);
+}
+
+void UpdateManager::begin_recovery(const disk::Superblock& superblock) {
+  recovering_ = true;
+  recovery_deadline_ = now_ + limits_.ack_timeout;
+  reports_[self_] = own_report();
+  log_.recover(superblock, [this, epoch = view_.epoch](const RecoveredLog& log) {
+    if (epoch != view_.epoch || !recovering_) return;
+    if (!log.status) {
+      if (log.status.error().code == ErrorCode::corrupt)
+        events_.on_replica_broken(log.status.error().text());
+      else
+        events_.on_log_trouble(log.status.error().text());
+      return;
+    }
+    if (!log.remark.empty()) events_.trace_update("log: " + log.remark);
+    recovered_log_ = log;
+    merge_if_complete();
+  });
+}
+
+void UpdateManager::on_report(NodeId from, const wire::RecoveryReport& report) {
+  if (!recovering_ || merged_) return;
+  reports_[from] = report;
+  merge_if_complete();
+}
+
+void UpdateManager::merge_if_complete() {
+  if (!recovered_log_ || merged_) return;
+  for (const auto& [id, incarnation] : view_.members)
+    if (!reports_.count(id)) return;
+
+  // A node that formed, or that was behind the checkpoint, begins with the checkpoint.
+  const auto& checkpoint = recovered_log_->checkpoint;
+  if (committed_.value == 0 || received_ < checkpoint.sequence()) {
+    if (auto ok = tree_.load(checkpoint.tree()); !ok) {
+      events_.on_replica_broken("the checkpoint cannot be used: " + ok.error().text());
+      return;
+    }
+    committed_ = Sequence{checkpoint.sequence()};
+    committed_epoch_ = checkpoint.last_epoch();
+    pending_.clear();
+    received_ = committed_.value;
+    events_.on_tree_replaced();
+  }
+  std::map<uint64_t, wire::Update> found;
+  auto add = [&](const wire::Update& update) {
+    if (update.sequence() <= committed_.value) return;
+    auto& slot = found[update.sequence()];
+    if (slot.sequence() == 0 || update.epoch() > slot.epoch()) slot = update;
+  };
+  for (const auto& [id, report] : reports_)
+    for (const auto& update : report.pending()) add(update);
+  for (const auto& update : recovered_log_->updates) add(update);
+
+  const uint64_t base = committed_.value;
+  const uint64_t base_epoch = committed_epoch_;
+  pending_.clear();
+  received_ = base;
+  tip_ = tree_;
+  disk::LogBatch batch;
+  batch.set_epoch_start(true);
+  const uint64_t logged = log_.cursor().previous.sequence;
+  for (auto& [sequence, update] : found) {
+    if (sequence != received_ + 1) break;
+    tip_.apply(update.transaction(), Sequence{sequence});
+    remember(update);
+    if (sequence > logged) *batch.add_updates() = update;
+    pending_.push_back(update);
+    received_ = sequence;
+  }
+  if (logged > received_) {
+    events_.on_replica_broken("the log ends at update " + std::to_string(logged) + ", but updates after " +
+                              std::to_string(received_) + " are missing");
+    return;
+  }
+  if (logged < base) {
+    events_.on_replica_broken("the log ends at update " + std::to_string(logged) +
+                              ", before the committed update " + std::to_string(base));
+    return;
+  }
+  merged_ = true;
+  recovery_target_ = received_;
+  recovery_deadline_ = now_ + limits_.ack_timeout;
+  durable_ = 0;
+  for (const auto& [id, incarnation] : view_.members) {
+    if (id == self_) continue;
+    progress_at_[id] = now_;
+    bring_up_to_date(id, reports_[id], base, base_epoch);
+  }
+  const uint64_t target = received_;
+  log_.append(view_.epoch.value, std::move(batch), [this, target, epoch = view_.epoch](const Status& status) {
+    if (epoch != view_.epoch) return;
+    if (!status) {
+      events_.on_log_trouble(status.error().text());
+      return;
+    }
+    durable_ = std::max(durable_, target);
+    advance_commit();
+  });
+}
+
+void UpdateManager::bring_up_to_date(NodeId member, const wire::RecoveryReport& report, uint64_t base,
+                                     uint64_t base_epoch) {
+  uint64_t has = report.received_sequence();
+  uint64_t same_epoch = base_epoch;
+  for (const auto& update : pending_)
+    if (update.sequence() == has) same_epoch = update.epoch();
+  const bool known = has >= base && has <= received_ && has != 0 && report.received_epoch() == same_epoch &&
+                     report.committed_sequence() <= has;
+  if (!known) {
+    wire::Peer peer;
+    auto* snapshot = peer.mutable_recovery_snapshot();
+    snapshot->set_sequence(base);
+    snapshot->set_last_epoch(base_epoch);
+    *snapshot->mutable_tree() = tree_.to_proto();
+    events_.send_peer(member, peer);
+    has = base;
+    acked_[member] = 0;
+  } else {
+    acked_[member] = has;
+  }
+  for (const auto& update : pending_) {
+    if (update.sequence() <= has) continue;
+    wire::Peer peer;
+    *peer.mutable_update_order()->mutable_update() = update;
+    events_.send_peer(member, peer);
+  }
+}
+
+void UpdateManager::finish_recovery() {
+  recovering_ = false;
+  recovery_deadline_ = Instant::infinite();
+  wire::Peer peer;
+  peer.mutable_recovery_done()->set_sequence(recovery_target_);
+  send_all(peer);
+  ready_ = true;
+  paused_ = false;
+  apply_through(recovery_target_);
+  events_.on_recovered(now_);
+  for (auto it = requests_.begin(); it != requests_.end();) dispatch((it++)->first);
+  order_held();
+}
+
+}  // namespace holdfast::core

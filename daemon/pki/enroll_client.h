@@ -1,0 +1,17 @@
+// The client side of enrollment, for `holdfast join`: blocking, one call.
+#pragma once
+
+#include "base/error.h"
+#include "base/time.h"
+#include "pki/enroll.h"
+#include "pki/pki.h"
+
+namespace holdfast::pki {
+
+// Asks the cluster named in the token for a certificate, at each of its addresses in turn until one answers.
+// The secret is sent only to a server whose certificate was issued by the authority that the token names.
+// Errors: permission (the cluster said no, or it is not that cluster), unreachable, timeout (it may have
+// happened).
+Result<EnrollAnswer> enroll(const Token& token, const std::string& csr_pem, Duration timeout);
+
+}  // namespace holdfast::pki
