@@ -30,13 +30,10 @@ void Director::on_view(NodeSet joined, Instant now) {
   remarks_.clear();
   // Every node remembers, since the locker may be another one before the move has begun. A minute later a
   // group that is not where it prefers to be is where somebody wanted it.
-  std::erase_if(returned_, [&](const auto& r) { return now >= r.second.until; });
   if (joined.empty()) return;
-  for (const auto& group : host_.database().children("groups")) {
-    auto& returned = returned_[group];
-    returned.nodes = returned.nodes | joined;
-    returned.until = now + Duration::seconds(60);
-  }
+  returned_ = now < returned_until_ ? returned_ | joined : joined;
+  returned_until_ = now + Duration::seconds(60);
+  returned_seen_.clear();
 }
 
 void Director::evaluate(Instant now) {
@@ -103,7 +100,7 @@ void Director::change_owner(const GroupFacts& group, NodeId to, const std::strin
   else
     edit.set(path, "PreviousOwner", group.owner.value);
   edit.set(path, "Reason", reason);
-  for (const char* name : {"MoveTo", "FailoverRequested", "ReleasedGeneration", "FailbackTo"})
+  for (const char* name : {"MoveTo", "MoveReason", "FailoverRequested", "ReleasedGeneration", "FailbackTo"})
     if (tree.find_value(path, name)) edit.unset(path, name);
   host_.event("GROUP_OWNER", group.name, name_of_node(tree, group.owner), name_of_node(tree, to), reason);
   propose(group.name, std::move(edit),
@@ -138,7 +135,7 @@ void Director::start_move(const GroupFacts& group, NodeId to, const std::string&
   const std::string path = group_path(group.name);
   planned_[group.name] = to;
   for (const char* name : {"Owner", "Generation", "MoveTo"}) rely_on(edit, tree, path, name);
-  edit.set(path, "MoveTo", to.value).set(path, "Reason", reason);
+  edit.set(path, "MoveTo", to.value).set(path, "MoveReason", reason).set(path, "Reason", reason);
   for (const char* name : {"FailoverRequested", "FailbackTo"})
     if (tree.find_value(path, name)) edit.unset(path, name);
   propose(group.name, std::move(edit),
@@ -201,15 +198,14 @@ void Director::evaluate_move(const GroupFacts& group, const std::vector<std::str
                           ? "it is there already"
                           : why_unfit(tree, host_.members(), resources, group.move_to);
   if (unfit.empty()) {
-    std::string reason = tree.text(path, "Reason");
-    if (group.released())
-      finish_move(group, group.move_to, reason.empty() ? "moved as asked" : reason);  // R2
+    if (group.released())  // R2
+      finish_move(group, group.move_to, tree.text(path, "MoveReason", "moved as an administrator asked"));
     return;
   }
   unfit = "the move to '" + name_of_node(tree, group.move_to) + "' was given up: " + unfit;
   Edit edit;
   rely_on(edit, tree, path, "MoveTo");
-  edit.unset(path, "MoveTo").set(path, "Reason", unfit);
+  edit.unset(path, "MoveTo").unset(path, "MoveReason").set(path, "Reason", unfit);
   propose(group.name, std::move(edit), "group '" + group.name + "': " + unfit);
 }
 

@@ -48,14 +48,11 @@ class Director {
   Placement choose(const failover::GroupFacts& group, PlacementCause cause, NodeSet excluded) const;
 
   FailoverHost& host_;
-  struct Returned {  // nodes that joined lately: failback to them is looked at once a group
-    NodeSet nodes;
-    Instant until;
-  };
-
   std::set<std::string> busy_;                  // R1
   std::map<std::string, NodeId> planned_;       // decided, not committed: the next placement counts them
-  std::map<std::string, Returned> returned_;    // by group
+  NodeSet returned_;                            // joined lately: failback to them is looked at
+  Instant returned_until_;                      // until then,
+  std::set<std::string> returned_seen_;         // once for each group
   std::map<std::string, std::string> remarks_;  // last Reason proposed without another change
   Instant wake_at_ = Instant::infinite();
 };

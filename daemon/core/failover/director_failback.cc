@@ -37,26 +37,21 @@ void Director::evaluate_failback(const GroupFacts& group, const std::vector<std:
   const Tree& tree = host_.database();
   const std::string path = group_path(group.name);
   const NodeId remembered{tree.number(path, "FailbackTo")};
-  auto returned = returned_.find(group.name);
-  if (returned != returned_.end() && now >= returned->second.until) {
-    returned_.erase(returned);
-    returned = returned_.end();
-  }
-  if (remembered.is_none() && returned == returned_.end()) return;
+  const bool fresh = now < returned_until_ && !returned_seen_.count(group.name);
+  if (remembered.is_none() && !fresh) return;
   if (tree.number(path, "AutoFailbackType") != 1) return;
 
   NodeId to;  // the most preferred one of those that returned, if it is preferred to the owner
   for (const auto& name : tree.list(path, "PreferredOwners")) {
     NodeId node = failover::node_named(tree, name);
     if (node == group.owner) break;
-    const bool asked =
-        node == remembered || (returned != returned_.end() && returned->second.nodes.contains(node));
+    const bool asked = node == remembered || (fresh && returned_.contains(node));
     if (node.is_none() || !asked || !why_unfit(tree, host_.members(), resources, node).empty()) continue;
     to = node;
     break;
   }
   if (to.is_none()) {  // it is where it should be, or cannot go there: done with these returns
-    returned_.erase(group.name);
+    returned_seen_.insert(group.name);
     return;
   }
 

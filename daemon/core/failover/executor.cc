@@ -131,7 +131,7 @@ std::vector<std::string> Executor::dependents_of(const std::string& name, const 
 }
 
 bool Executor::group_may_run(const GroupFacts& group) const {
-  if (group.owner != host_.self() || group.released() || !group.move_to.is_none() || group.failed ||
+  if (group.owner != host_.self() || group.released() || group.moving() || group.failed ||
       group.failover_wanted() || failover_asked_.count(group.name))
     return false;
   // A node that stops keeps nothing online: what can move is moved, the rest is ended here in an orderly way.
@@ -158,7 +158,7 @@ void Executor::evaluate_group(const GroupFacts& group, const std::vector<std::st
     ResourceFacts resource = failover::read_resource(host_.database(), name);
     watch_deadlines(name, locals_[name], now);
     if (group.maintenance || resource.maintenance || !monitor_ready_) continue;
-    drive(group, resource, may_run && resource.persistent.value_or(group.persistent), now);
+    drive(group, resource, may_run, now);
   }
   publish(group, resources, now);
 }
@@ -218,14 +218,26 @@ bool Executor::may_start(const GroupFacts&, const ResourceFacts& resource, Local
   return true;
 }
 
-void Executor::drive(const GroupFacts& group, const ResourceFacts& resource, bool goal, Instant now) {
+// Online, to stay so, and so is everything that it needs: what depends on it may run. Dependencies have no
+// circles.
+bool Executor::sound(const std::string& name, const GroupFacts& group, bool may_run) const {
+  auto it = locals_.find(name);
+  if (it == locals_.end()) return false;
+  const Local& local = it->second;
+  if (local.phase != Phase::online || local.generation != group.generation || local.play_failure)
+    return false;
+  const ResourceFacts facts = failover::read_resource(host_.database(), name);
+  if (!facts.maintenance && !(may_run && facts.persistent.value_or(group.persistent))) return false;
+  return std::all_of(facts.dependencies.begin(), facts.dependencies.end(),
+                     [&](const auto& provider) { return sound(provider, group, may_run); });
+}
+
+void Executor::drive(const GroupFacts& group, const ResourceFacts& resource, bool may_run, Instant now) {
   Local& local = locals_[resource.name];
-  bool providers_online = true;
-  for (const auto& provider : resource.dependencies) {
-    auto it = locals_.find(provider);
-    providers_online = providers_online && it != locals_.end() && it->second.phase == Phase::online &&
-                       it->second.generation == group.generation && !it->second.play_failure;
-  }
+  const bool goal = may_run && resource.persistent.value_or(group.persistent);
+  const bool providers_online =
+      std::all_of(resource.dependencies.begin(), resource.dependencies.end(),
+                  [&](const auto& provider) { return sound(provider, group, may_run); });
   bool dependents_ended = true;
   for (const auto& dependent : dependents_of(resource.name, group.name))
     dependents_ended = dependents_ended && !active(locals_[dependent]);

@@ -80,8 +80,9 @@ class Executor {
   void watch_deadlines(const std::string& name, Local& local, Instant now);
   bool may_start(const failover::GroupFacts& group, const failover::ResourceFacts& resource, Local& local,
                  Instant now);
+  bool sound(const std::string& name, const failover::GroupFacts& group, bool may_run) const;
   bool guarded(const failover::ResourceFacts& resource) const;
-  void drive(const failover::GroupFacts& group, const failover::ResourceFacts& resource, bool goal_online,
+  void drive(const failover::GroupFacts& group, const failover::ResourceFacts& resource, bool may_run,
              Instant now);
   void publish(const failover::GroupFacts& group, const std::vector<std::string>& resources, Instant now);
   void add_states(Edit& edit, std::string& what, const failover::GroupFacts& group,

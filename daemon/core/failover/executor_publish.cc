@@ -127,7 +127,7 @@ void Executor::publish(const GroupFacts& group, const std::vector<std::string>& 
     urgent = true;
   };
   auto asked = failover_asked_.find(group.name);
-  if (!group.move_to.is_none() && !group.released() && ended) {
+  if (group.moving() && !group.released() && ended) {
     edit.set(path, "ReleasedGeneration", group.generation);
     about_group("released");
   } else if (!stuck.empty() && !group.failed) {
@@ -135,7 +135,7 @@ void Executor::publish(const GroupFacts& group, const std::vector<std::string>& 
         .set(path, "FailedSince", host_.wall_time_ms())
         .set(path, "Reason", "failed: " + stuck);
     about_group("failed");
-  } else if (asked != failover_asked_.end() && group.move_to.is_none() && !group.failed) {
+  } else if (asked != failover_asked_.end() && !group.moving() && !group.failed) {
     if (!group.failover_wanted()) {
       edit.set(path, "FailoverRequested", group.generation).set(path, "Reason", asked->second);
       about_group("asks for a failover");

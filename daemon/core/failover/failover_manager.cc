@@ -5,8 +5,8 @@
 namespace holdfast::core {
 
 void FailoverManager::on_view(NodeSet previous, NodeSet members, Instant now) {
-  // Nobody "returned" to a node that was not there itself.
-  director_.on_view(previous.contains(host_.self()) ? members - previous : NodeSet(), now);
+  // To a node that joins all others were there before: only it has returned.
+  director_.on_view(previous.contains(host_.self()) ? members - previous : NodeSet::of(host_.self()), now);
   executor_.reset_proposals();
 }
 

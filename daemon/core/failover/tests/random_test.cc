@@ -127,6 +127,7 @@ void play(uint64_t seed) {
                             .set("groups/g1", "PreferredOwners", std::vector<std::string>{"n2", "n1"})
                             .set("groups/g1", "AutoFailbackType", uint64_t{1})));
   }
+  c.run(Duration::milliseconds(200));
   const uint64_t steps = 10 + c.random.below(40);
   for (uint64_t i = 0; i < steps && c.failure.empty(); ++i) {
     disturb(c, nodes, groups);
