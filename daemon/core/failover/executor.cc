@@ -43,7 +43,6 @@ void Executor::monitor_ready(bool ready, Instant now) {
     local.retry_at = {};
     local.restarting = true;
     local.not_before = now + failover::read_resource(host_.database(), name).restart_delay;
-    failover_asked_.erase(local.group);
   }
   // Failed resources are unknown to the next monitor too; they are opened when they are started again.
   for (auto& [name, local] : locals_) local.order = 0;
@@ -153,6 +152,7 @@ void Executor::evaluate_group(const GroupFacts& group, const std::vector<std::st
     return;
   }
   for (const auto& name : resources) locals_[name].group = group.name;
+  ask_for_failover(group, resources);
   const bool may_run = group_may_run(group);
   for (const auto& name : resources) {
     ResourceFacts resource = failover::read_resource(host_.database(), name);
@@ -161,6 +161,21 @@ void Executor::evaluate_group(const GroupFacts& group, const std::vector<std::st
     drive(group, resource, may_run, now);
   }
   publish(group, resources, now);
+}
+
+// Derived anew each time: a failover that came to nothing (its target died) is asked for again.
+void Executor::ask_for_failover(const GroupFacts& group, const std::vector<std::string>& resources) {
+  failover_asked_.erase(group.name);
+  if (group.failed || group.moving() || group.maintenance) return;
+  for (const auto& name : resources) {
+    const Local& local = locals_[name];
+    if (local.phase != Phase::failed || !local.exhausted) continue;
+    const ResourceFacts facts = failover::read_resource(host_.database(), name);
+    if (facts.restart_action != 2 || !facts.persistent.value_or(group.persistent)) continue;
+    failover_asked_[group.name] = "resource '" + name + "' failed " + std::to_string(local.failures.size()) +
+                                  " times: " + local.message;
+    return;
+  }
 }
 
 void Executor::watch_deadlines(const std::string& name, Local& local, Instant now) {
@@ -248,7 +263,8 @@ void Executor::drive(const GroupFacts& group, const ResourceFacts& resource, boo
     case Phase::offline:
     case Phase::failed:
       if (!goal) {
-        if (local.phase == Phase::failed && !local.exhausted) local.phase = Phase::offline;
+        // What nobody wants online any more is Offline, whatever happened to it before.
+        if (!resource.persistent.value_or(group.persistent) || !local.exhausted) start_anew(local);
         local.restarting = false;
         return;
       }

@@ -77,6 +77,7 @@ class Executor {
                       Instant now);
   bool group_may_run(const failover::GroupFacts& group) const;
   bool announced();
+  void ask_for_failover(const failover::GroupFacts& group, const std::vector<std::string>& resources);
   void watch_deadlines(const std::string& name, Local& local, Instant now);
   bool may_start(const failover::GroupFacts& group, const failover::ResourceFacts& resource, Local& local,
                  Instant now);
@@ -101,7 +102,7 @@ class Executor {
   FailoverHost& host_;
   std::map<std::string, Local> locals_;
   std::set<std::string> busy_;                         // groups with a state proposal under way
-  std::map<std::string, std::string> failover_asked_;  // group -> why, until a failover was asked for
+  std::map<std::string, std::string> failover_asked_;  // group -> why this node gave it up
   std::map<std::string, Instant> unpublished_since_;   // groups whose states in the database are behind
   bool monitor_ready_ = false;
   bool lost_ = false;

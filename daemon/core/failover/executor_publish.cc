@@ -135,13 +135,9 @@ void Executor::publish(const GroupFacts& group, const std::vector<std::string>& 
         .set(path, "FailedSince", host_.wall_time_ms())
         .set(path, "Reason", "failed: " + stuck);
     about_group("failed");
-  } else if (asked != failover_asked_.end() && !group.moving() && !group.failed) {
-    if (!group.failover_wanted()) {
-      edit.set(path, "FailoverRequested", group.generation).set(path, "Reason", asked->second);
-      about_group("asks for a failover");
-    } else {
-      failover_asked_.erase(asked);  // the database says it now
-    }
+  } else if (asked != failover_asked_.end() && !group.failover_wanted()) {
+    edit.set(path, "FailoverRequested", group.generation).set(path, "Reason", asked->second);
+    about_group("asks for a failover");
   }
   if (edit.empty()) {
     unpublished_since_.erase(group.name);

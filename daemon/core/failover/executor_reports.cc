@@ -165,11 +165,7 @@ void Executor::fail_resource(const std::string& name, Local& local, const std::s
   }
   local.exhausted = true;
   local.restarting = false;
-  if (facts.restart_action == 2) {
-    failover_asked_.emplace(local.group, "resource '" + name + "' failed " +
-                                             std::to_string(local.failures.size()) +
-                                             " times: " + local.message);
-  } else if (facts.restart_action == 1 && facts.retry_period_ms != failover::infinite) {
+  if (facts.restart_action == 1 && facts.retry_period_ms != failover::infinite) {
     local.retry_at = now + Duration::milliseconds(static_cast<int64_t>(facts.retry_period_ms));
   }
 }
@@ -196,7 +192,6 @@ void Executor::on_committed(const std::vector<ChangeNotice>& notices) {
         start_anew(local);
         if (generation && !active(local)) local.message.clear();
       }
-      failover_asked_.erase(group);
     }
     if (n.key.rfind("resources/", 0) != 0) continue;
     auto it = locals_.find(n.key.substr(10));
@@ -205,7 +200,6 @@ void Executor::on_committed(const std::vector<ChangeNotice>& notices) {
     if (n.name == "State" && n.kind == Kind::value_deleted) {  // an administrator asks to start anew
       start_anew(local);
       local.message.clear();
-      failover_asked_.erase(local.group);
     }
     if (n.name == "FailRequest" && n.kind == Kind::value_set && local.phase == Phase::online)
       local.play_failure = true;

@@ -48,7 +48,8 @@ void FakeNode::order(monitor::Order order) {
       if (tree.number(group, "Owner") != id_.value || tree.number(group, "Generation") != order.generation())
         cluster_.broken(who + " without committed ownership");
       for (const auto& provider : tree.list("resources/" + order.resource(), "Dependencies"))
-        if (resources[provider].state != monitor::ONLINE)
+        if (resources[provider].state != monitor::ONLINE &&
+            resources[provider].state != monitor::FAILED)  // its report may be under way
           cluster_.broken(who + " before its provider " + provider);
       r.live = true;
       r.fenced = false;
@@ -119,7 +120,7 @@ void FakeCluster::start(int id) {
   n.resources.clear();
   n.requests.clear();
   n.lost = n.lease_lapsed = n.ready_now = false;
-  n.guard = {};
+  n.guard = guard_;  // a node that forms alone waits for the last view's lease
   n.tree = Tree();
   n.applied = 0;
   n.manager = std::make_unique<FailoverManager>(n);
@@ -170,9 +171,9 @@ void FakeCluster::cut_off(int id) {
   });
   NodeSet next = members_;
   next.remove(node);
-  const Instant guard = now + lease + Duration{1};
+  guard_ = now + lease + Duration{1};
   install(next);
-  for (NodeId other : next) nodes.at(static_cast<int>(other.value)).guard = guard;
+  for (NodeId other : next) nodes.at(static_cast<int>(other.value)).guard = guard_;
 }
 
 void FakeCluster::regroup() {

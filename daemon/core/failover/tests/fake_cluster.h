@@ -166,6 +166,7 @@ class FakeCluster {
   uint64_t view_ = 0;
   NodeSet members_, previous_ready_;
   NodeId locker_;
+  Instant guard_;
   Tree tip_;
   std::vector<Update> log_;
 };

@@ -149,7 +149,7 @@ void play(uint64_t seed) {
 TEST(FailoverRandom, HistoriesKeepI3AndEndOnline) {
   if (const char* seed = getenv("HOLDFAST_SEED")) return play(strtoull(seed, nullptr, 10));
   const char* count = getenv("HOLDFAST_SEEDS");
-  const uint64_t seeds = count ? strtoull(count, nullptr, 10) : 1500;
+  const uint64_t seeds = count ? strtoull(count, nullptr, 10) : 1000;
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     play(seed);
     if (HasFatalFailure()) return;
