@@ -149,6 +149,27 @@ TEST_F(Case, ReleaseDoesNotOutliveItsMove) {
   }
 }
 
+// The owner dies and comes back before the takeover got its place in the order: it is sent again in the view
+// in which the owner runs the group again.
+TEST_F(Case, TakeoverDoesNotOutliveItsView) {
+  int taken = 0, kept = 0;
+  for (uint64_t seed = 0; seed < 400; ++seed) {
+    FakeCluster c(3, seed);
+    form(c, 3, 1, false);
+    int first = owner(c);
+    c.delay_max = Duration::milliseconds(40);
+    c.kill(first);
+    c.run(Duration::milliseconds(8 + static_cast<int64_t>(seed % 20)));
+    c.start(first);
+    ASSERT_TRUE(c.run_until([&] { return c.online("g1"); }, soon)) << seed << c.text();
+    c.run(Duration::milliseconds(200));
+    ASSERT_EQ(c.failure, "") << seed << c.text();
+    ++(owner(c) == first ? kept : taken);
+  }
+  EXPECT_GT(taken, 0);
+  EXPECT_GT(kept, 0);
+}
+
 TEST_F(Case, FailedResourceIsRestartedThenFailsOverThenTheGroupFails) {
   FakeCluster c(2, 8);
   form(c, 2, 1);
