@@ -3,6 +3,9 @@
 add_library(holdfast_flags INTERFACE)
 target_compile_options(holdfast_flags INTERFACE -Wall -Wextra -Werror -fno-strict-aliasing
   $<$<COMPILE_LANGUAGE:CXX>:-Wno-missing-field-initializers>)
+# Asio picks aligned_alloc or operator new by what was included before it: without this, sources of one program disagree
+# and free what the other kind allocated.
+target_compile_definitions(holdfast_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:ASIO_DISABLE_STD_ALIGNED_ALLOC>)
 target_include_directories(holdfast_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/daemon ${CMAKE_BINARY_DIR}/generated)
 if(HOLDFAST_SANITIZE STREQUAL "address")
   target_compile_options(holdfast_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -1,5 +1,5 @@
-// The frames between a Lun and its helper process: little-endian fields one after the other. Both ends are the same
-// program, so there is no version; lengths are checked all the same.
+// The frames between a Lun and its helper process: little-endian fields one after the other. Both ends are
+// the same program, so there is no version; lengths are checked all the same.
 #pragma once
 
 #include <cstdint>
@@ -78,7 +78,10 @@ class FrameReader {
 };
 
 inline void put(FrameWriter& out, const Error& e) {
-  out.number(static_cast<uint64_t>(e.code)).number(static_cast<uint64_t>(e.os_errno)).text(e.message).text(e.hint);
+  out.number(static_cast<uint64_t>(e.code))
+      .number(static_cast<uint64_t>(e.os_errno))
+      .text(e.message)
+      .text(e.hint);
 }
 inline Error get_error(FrameReader& in) {
   Error out;
@@ -90,11 +93,17 @@ inline Error get_error(FrameReader& in) {
 }
 
 inline void put(FrameWriter& out, const Capabilities& c) {
-  out.number(c.block_size).number(c.block_count).text(c.vendor).text(c.product).text(c.revision).text(c.serial);
+  out.number(c.block_size)
+      .number(c.block_count)
+      .text(c.vendor)
+      .text(c.product)
+      .text(c.revision)
+      .text(c.serial);
   out.number(c.identities.size());
   for (const std::string& identity : c.identities) out.text(identity);
-  for (bool flag : {c.dpofua, c.write_cache, c.persistent_reservations, c.preempt_and_abort, c.read_full_status,
-                    c.aptpl_capable, c.aptpl_active, c.all_target_ports, c.compare_and_write})
+  for (bool flag :
+       {c.dpofua, c.write_cache, c.persistent_reservations, c.preempt_and_abort, c.read_full_status,
+        c.aptpl_capable, c.aptpl_active, c.all_target_ports, c.compare_and_write})
     out.number(flag ? 1 : 0);
   out.number(c.types_mask);
 }
@@ -104,8 +113,9 @@ inline Capabilities get_capabilities(FrameReader& in) {
   c.block_count = in.number();
   for (std::string* field : {&c.vendor, &c.product, &c.revision, &c.serial}) *field = in.text();
   for (uint64_t left = in.number(); left > 0 && in.good(); --left) c.identities.emplace_back(in.text());
-  for (bool* flag : {&c.dpofua, &c.write_cache, &c.persistent_reservations, &c.preempt_and_abort, &c.read_full_status,
-                     &c.aptpl_capable, &c.aptpl_active, &c.all_target_ports, &c.compare_and_write})
+  for (bool* flag :
+       {&c.dpofua, &c.write_cache, &c.persistent_reservations, &c.preempt_and_abort, &c.read_full_status,
+        &c.aptpl_capable, &c.aptpl_active, &c.all_target_ports, &c.compare_and_write})
     *flag = in.number() != 0;
   c.types_mask = static_cast<uint16_t>(in.number());
   return c;

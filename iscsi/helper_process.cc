@@ -76,8 +76,10 @@ class HelperLun : public Lun {
   Status clear(ReservationKey own, Duration limit) override {
     return order(HelperCall::clear, {{own.value}, {}}, limit);
   }
-  Status preempt(ReservationKey own, ReservationKey victim, ReservationType type, bool abort, Duration limit) override {
-    return order(HelperCall::preempt, {{own.value, victim.value, static_cast<uint64_t>(type), abort}, {}}, limit);
+  Status preempt(ReservationKey own, ReservationKey victim, ReservationType type, bool abort,
+                 Duration limit) override {
+    return order(HelperCall::preempt, {{own.value, victim.value, static_cast<uint64_t>(type), abort}, {}},
+                 limit);
   }
   Result<RegisteredKeys> read_keys(Duration limit) override;
   Result<Reservation> read_reservation(Duration limit) override;
@@ -160,7 +162,8 @@ HelperLun::Moved HelperLun::move(bool out, char* data, size_t size, const Deadli
     if (ready < 0 && errno != EINTR) return Moved::broken;
     if (ready == 0) return Moved::timeout;
     if (ready < 0) continue;
-    ssize_t moved = out ? send(fd_, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(fd_, data, size, MSG_DONTWAIT);
+    ssize_t moved =
+        out ? send(fd_, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(fd_, data, size, MSG_DONTWAIT);
     if (moved < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     if (moved <= 0) return Moved::broken;
     data += moved;
@@ -250,13 +253,18 @@ Result<std::vector<FullStatusEntry>> HelperLun::read_full_status(Duration limit)
 
 Status HelperLun::read(uint64_t offset_bytes, void* buffer, size_t size, Duration limit) {
   HOLDFAST_TRY(std::string got, call(HelperCall::read, {{offset_bytes, size}, {}}, limit));
-  if (got.size() != size) return fail(ErrorCode::internal, "The helper process of LUN " + name_ + " lost data");
-  memcpy(buffer, got.data(), size);
+  FrameReader in(got);
+  std::string_view data = in.text();
+  if (data.size() != size)
+    return fail(ErrorCode::internal, "The helper process of LUN " + name_ + " lost data");
+  memcpy(buffer, data.data(), size);
   return {};
 }
 
 }  // namespace
 
-std::unique_ptr<Lun> make_helper_lun(const Attachment& attachment) { return std::make_unique<HelperLun>(attachment); }
+std::unique_ptr<Lun> make_helper_lun(const Attachment& attachment) {
+  return std::make_unique<HelperLun>(attachment);
+}
 
 }  // namespace holdfast::scsi

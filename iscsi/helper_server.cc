@@ -67,8 +67,11 @@ void answer_reading(HelperCall call, Lun& lun, Duration limit, Answer& out) {
     out.take(lun.read_full_status(limit), [&](const std::vector<FullStatusEntry>& all) {
       w.number(all.size());
       for (const FullStatusEntry& e : all)
-        w.number(e.key.value).number(e.holder).number(static_cast<uint64_t>(e.type)).number(e.relative_port).text(
-            e.transport_id);
+        w.number(e.key.value)
+            .number(e.holder)
+            .number(static_cast<uint64_t>(e.type))
+            .number(e.relative_port)
+            .text(e.transport_id);
     });
   }
 }

@@ -8,8 +8,7 @@
 namespace holdfast::scsi {
 namespace {
 
-// One event raises one unit attention per nexus; a reset in a storm of preempts raised three. Five leave
-// room.
+// One event raises one unit attention at a nexus: a preempt and the reset after it make two. Five leave room.
 constexpr int attempts_max = 5;
 // A new nexus may find a whole queue of them.
 constexpr int attempts_at_open_max = 32;

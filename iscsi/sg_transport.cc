@@ -1,9 +1,9 @@
 // Disks that the kernel attached (SAS, FC, kernel iSCSI): SCSI commands by SG_IO, data by O_DIRECT.
 // SG_IO may sit in the kernel beyond its own timeout; who cannot afford that uses make_helper_lun().
+#include <cstdint>  // the header of libiscsi needs it and does not say so
+
 #include <fcntl.h>
-#include <iscsi/scsi-lowlevel.h>
 #include <scsi/sg.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+
+#include <iscsi/scsi-lowlevel.h>
 
 #include "iscsi/block_queue.h"
 #include "iscsi/sense.h"

@@ -41,14 +41,16 @@ constexpr Magic magics[] = {
     {"squashfs file system", 0, "hsqs"sv},
     {"f2fs file system", 1024, "\x10\x20\xf5\xf2"sv},
     {"GFS2 file system", 65536, "\x01\x16\x19\x70\0\0\0\x01"sv},
+    {"OCFS2 file system", 512 * 2, "OCFSV2"sv},
     {"OCFS2 file system", 1024 * 2, "OCFSV2"sv},
+    {"OCFS2 file system", 2048 * 2, "OCFSV2"sv},
     {"OCFS2 file system", 4096 * 2, "OCFSV2"sv},
     {"JFS file system", 32768, "JFS1"sv},
     {"ReiserFS file system", 65536 + 52, "ReIsEr"sv},
     {"ISO 9660 file system", 32769, "CD001"sv},
     {"bcache device", 4096 + 24, "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81"sv},
-    {"sanlock lease area", 0, "\x10\x42\x28\x06"sv},
-    {"VMFS volume", 0x100000 / 8, "\x0d\xd0\x01\xc0"sv},
+    {"sanlock lockspace", 0, "\x10\x20\x21\x12"sv},
+    {"sanlock lease", 0, "\x10\x20\x15\x06"sv},
 };
 
 bool has(const std::vector<uint8_t>& data, size_t offset, std::string_view bytes) {

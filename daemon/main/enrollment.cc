@@ -40,7 +40,7 @@ Result<EnrollmentPlan> plan_enrollment(const pki::EnrollAsk& ask, const core::Tr
     return fail(ErrorCode::permission,
                 "the token is not valid: unknown, used already, or replaced by a newer one", 0,
                 "make a new one with 'holdfast node add'");
-  if (static_cast<int64_t>(tree.number(key, "EnrollmentExpires")) < now_unix)
+  if (static_cast<int64_t>(tree.number(key, "EnrollmentExpires")) < now_unix * 1000)
     return fail(ErrorCode::permission, "the token for node '" + ask.node_name + "' has expired", 0,
                 "make a new one with 'holdfast node add'");
 

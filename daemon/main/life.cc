@@ -105,11 +105,11 @@ Status Life::start() {
   t.version_min = protocol_version_min;
   t.version_max = protocol_version_max;
   t.software = version_text();
-  transport_ = std::make_unique<Transport>(io_, t, *this);
+  transport_ = std::make_unique<Transport>(io_, t, static_cast<TransportEvents&>(*this));
   HOLDFAST_CHECK(transport_->start());
   refresh_peers();
   if (!credentials_.authority_key_pem.empty())
-    transport_->set_enrollment_async([this](const pki::EnrollAsk& ask, EnrollReply reply) {
+    transport_->set_enrollment_async([this](const pki::EnrollAsk& ask, std::function<void(Result<pki::EnrollAnswer>)> reply) {
       if (!core_->updates().ready()) {
         reply(fail(ErrorCode::not_member, "this node is not in the cluster at present", 0,
                    "try again when it is"));

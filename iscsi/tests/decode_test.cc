@@ -59,7 +59,8 @@ TEST(DecodeTest, Capabilities) {
 TEST(DecodeTest, IdentitiesBestFirst) {
   std::vector<uint8_t> page = {0, 0x83, 0, 0};
   auto add = [&](uint8_t type, uint8_t association, std::vector<uint8_t> id) {
-    page.insert(page.end(), {1, static_cast<uint8_t>(association << 4 | type), 0, static_cast<uint8_t>(id.size())});
+    page.insert(page.end(),
+                {1, static_cast<uint8_t>(association << 4 | type), 0, static_cast<uint8_t>(id.size())});
     page.insert(page.end(), id.begin(), id.end());
     put_be(&page[2], page.size() - 4, 2);
   };
@@ -69,7 +70,7 @@ TEST(DecodeTest, IdentitiesBestFirst) {
   add(3, 0, {0x60, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
   EXPECT_EQ(decode_identities(page), (std::vector<std::string>{"naa.600102030405060708090a0b0c0d0e0f",
                                                                "eui.0102030405060708", "t10.ACME"}));
-  page.resize(page.size() - 1);
+  page.pop_back();
   EXPECT_EQ(decode_identities(page).size(), 2u);
 }
 
@@ -80,19 +81,19 @@ TEST(SenseTest, OutcomeTable) {
     ErrorCode expected;
     bool uncertain;
   };
-  for (const Case& c : std::initializer_list<Case>{
-           {status_reservation_conflict, 0, 0, ErrorCode::conflict, false},
-           {status_busy, 0, 0, ErrorCode::busy, false},
-           {status_task_set_full, 0, 0, ErrorCode::busy, false},
-           {status_task_aborted, 0, 0, ErrorCode::cancelled, true},
-           {status_check_condition, 2, 0x0401, ErrorCode::busy, false},
-           {status_check_condition, 3, 0x1100, ErrorCode::io, true},
-           {status_check_condition, 5, 0x2000, ErrorCode::unsupported, false},
-           {status_check_condition, 5, 0x2400, ErrorCode::unsupported, false},
-           {status_check_condition, 5, 0x2604, ErrorCode::invalid_argument, false},
-           {status_check_condition, 6, 0x2a05, ErrorCode::unit_attention, false},
-           {status_check_condition, 7, 0x2700, ErrorCode::permission, false},
-           {status_check_condition, 0xb, 0x4b00, ErrorCode::io, true}}) {
+  for (const Case& c :
+       std::initializer_list<Case>{{status_reservation_conflict, 0, 0, ErrorCode::conflict, false},
+                                   {status_busy, 0, 0, ErrorCode::busy, false},
+                                   {status_task_set_full, 0, 0, ErrorCode::busy, false},
+                                   {status_task_aborted, 0, 0, ErrorCode::cancelled, true},
+                                   {status_check_condition, 2, 0x0401, ErrorCode::busy, false},
+                                   {status_check_condition, 3, 0x1100, ErrorCode::io, true},
+                                   {status_check_condition, 5, 0x2000, ErrorCode::unsupported, false},
+                                   {status_check_condition, 5, 0x2400, ErrorCode::unsupported, false},
+                                   {status_check_condition, 5, 0x2604, ErrorCode::invalid_argument, false},
+                                   {status_check_condition, 6, 0x2a05, ErrorCode::unit_attention, false},
+                                   {status_check_condition, 7, 0x2700, ErrorCode::permission, false},
+                                   {status_check_condition, 0xb, 0x4b00, ErrorCode::io, true}}) {
     Completion answer;
     answer.status = c.status;
     answer.sense_key = c.key;

@@ -147,8 +147,10 @@ TEST(AttachmentTest, ReadsAddresses) {
 }
 
 TEST(BlockDeviceTest, RefusesWhatIsNoDisk) {
-  EXPECT_FAILS(ErrorCode::not_found, make_test_lun(Attachment::parse("/dev/holdfast-absent").value())->open(soon));
-  EXPECT_FAILS(ErrorCode::invalid_argument, make_test_lun(Attachment::parse("/dev/null").value())->open(soon));
+  EXPECT_FAILS(ErrorCode::not_found,
+               make_test_lun(Attachment::parse("/dev/holdfast-absent").value())->open(soon));
+  EXPECT_FAILS(ErrorCode::invalid_argument,
+               make_test_lun(Attachment::parse("/dev/null").value())->open(soon));
 }
 
 }  // namespace

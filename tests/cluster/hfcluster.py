@@ -115,13 +115,13 @@ class Node:
         self.process: subprocess.Popen | None = None
         self.address = {net: f"10.99.{i + 1}.{number}" for i, net in enumerate(NETS)}
         run("ip", "netns", "add", self.ns)
-        ip_in(self.ns, "link", "set", "lo", "up")
+        ip_in(self.ns, "link", "set", "dev", "lo", "up")
         for net in NETS:
             port = f"{net}{number}"
             ip_in(cluster.switch, "link", "add", port, "type", "veth", "peer", "name", net, "netns", self.ns)
-            ip_in(cluster.switch, "link", "set", port, "master", f"br-{net}", "up")
+            ip_in(cluster.switch, "link", "set", "dev", port, "master", f"br-{net}", "up")
             ip_in(self.ns, "addr", "add", f"{self.address[net]}/24", "dev", net)
-            ip_in(self.ns, "link", "set", net, "up")
+            ip_in(self.ns, "link", "set", "dev", net, "up")
 
     # -- configuration and life --
 
@@ -139,23 +139,15 @@ class Node:
 
     def localise(self) -> None:
         """Points the configuration at this build and at this node's own folders."""
-        text = self.config.read_text()
-        lines = [line for line in text.splitlines()
-                 if not line.startswith(("tls_dir", "state_dir", "runtime_dir", "plugin_dirs", "monitor_program", "log_level"))]
-        out, done = [], False
-        for line in lines:
-            out.append(line)
-            if line.strip() == "[service]":
-                done = True
-                out += self.service_lines()
-        if not done:
-            out += ["[service]", *self.service_lines()]
+        replace = {
+            "tls": f'"{self.folder}/etc/tls"', "state": f'"{self.folder}/state"', "runtime": f'"{self.folder}/run"',
+            "plugins": f'["{self.build}/lib/holdfast/resources"]',
+            "monitor": f'"{self.build}/bin/holdfast-monitor"', "level": '"debug"'}
+        out = []
+        for line in self.config.read_text().splitlines():
+            name = line.split("=")[0].strip()
+            out.append(f"{name} = {replace[name]}" if name in replace else line)
         self.config.write_text("\n".join(out) + "\n")
-
-    def service_lines(self) -> list[str]:
-        return [f'tls_dir = "{self.folder}/etc/tls"', f'state_dir = "{self.folder}/state"', f'runtime_dir = "{self.folder}/run"',
-                f'plugin_dirs = ["{self.build}/lib/holdfast/resources"]', f'monitor_program = "{self.build}/bin/holdfast-monitor"',
-                'log_level = "debug"']
 
     def exec(self, *argv: str, **kw) -> subprocess.CompletedProcess:
         return run("ip", "netns", "exec", self.ns, *argv, **kw)
@@ -222,7 +214,7 @@ class Node:
 
     def port(self, net: str, up: bool) -> None:
         """The switch port: carrier loss."""
-        ip_in(self.cluster.switch, "link", "set", f"{net}{self.number}", "up" if up else "down")
+        ip_in(self.cluster.switch, "link", "set", "dev", f"{net}{self.number}", "up" if up else "down")
 
     def block(self, *others: "Node", nets=("a", "b")) -> None:
         """Silently drops what comes from the others on these networks."""
@@ -279,10 +271,10 @@ class Cluster:
 
     def make(self) -> None:
         run("ip", "netns", "add", self.switch)
-        ip_in(self.switch, "link", "set", "lo", "up")
+        ip_in(self.switch, "link", "set", "dev", "lo", "up")
         for i, net in enumerate(NETS):
             ip_in(self.switch, "link", "add", f"br-{net}", "type", "bridge")
-            ip_in(self.switch, "link", "set", f"br-{net}", "up")
+            ip_in(self.switch, "link", "set", "dev", f"br-{net}", "up")
             ip_in(self.switch, "addr", "add", f"10.99.{i + 1}.254/24", "dev", f"br-{net}")
         self.target = Target(self.switch, "10.99.3.254", self.folder)
         self.target.start()

@@ -23,7 +23,7 @@ ALLOWED = {
     "fs-hooks": ["base/"],
     "resources": ["base/", "iscsi/", "netaddr/", "fs-hooks/", "holdfast/", "monitor/"],
     "client": ["base/", "proto/", "holdfast/"],
-    "cli": ["base/", "proto/", "client/", "config/", "pki/", "iscsi/", "holdfast/", "adapters/quorum_disk/"],
+    "cli": ["base/", "proto/", "client/", "config/", "pki/", "iscsi/", "holdfast/", "adapters/quorum_disk/", "core/log/"],
 }
 OWN = {"daemon/base": "base/", "daemon/core": "core/", "daemon/host": "host/", "daemon/pki": "pki/", "daemon/config": "config/",
        "daemon/monitor": "monitor/", "daemon/adapters": "adapters/", "daemon/main": "main/", "iscsi": "iscsi/", "netaddr": "netaddr/",

@@ -174,7 +174,7 @@ void Core::obey_database() {
   timing.quorum_stall_max = t.quorum_stall_max;
   membership_.set_timing(timing);
   if (!updates_.ready()) return;
-  if (stop_asked_ && tree().number(own, "Stopping") == 1 && !stopping_ && !leaving_) {
+  if (recovered_once_ && !stale_stopping_ && tree().number(own, "Stopping") == 1 && !stopping_ && !leaving_) {
     stopping_ = true;
     stop_proposed_ = true;
     stop_reason_ = "node stop was asked for";

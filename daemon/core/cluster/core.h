@@ -160,7 +160,8 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   bool tree_changed_ = false;
 
   bool stopping_ = false;  // orderly: drains first
-  bool stop_asked_ = false;        // Stopping was set in this life: one that is left from before is taken back
+  bool recovered_once_ = false;
+  bool stale_stopping_ = false;    // Stopping is left from an earlier life and is being taken back
   bool stop_proposed_ = false;
   Instant stop_deadline_;
   std::string stop_reason_;

@@ -78,7 +78,7 @@ void Core::on_committed_update(const wire::Update& update, const std::vector<Cha
   out_.replica.push_back({update, false});
   tree_changed_ = true;
   for (const auto& n : notices) {
-    if (n.name == "Stopping" && n.key == "nodes/" + std::to_string(config_.self.value)) stop_asked_ = display(n.new_value) == "1";
+    if (n.name == "Stopping" && n.key == "nodes/" + std::to_string(config_.self.value)) stale_stopping_ = false;
     if (n.key.rfind("nodes/", 0) == 0 || n.key.rfind("revoked/", 0) == 0) out_.nodes_changed = true;
     if (n.kind == ChangeNotice::Kind::value_set || n.kind == ChangeNotice::Kind::value_deleted)
       event("VALUE", n.key + ":" + n.name, display(n.old_value), display(n.new_value), update.cause());
@@ -105,9 +105,12 @@ void Core::on_recovered(Instant now) {
             : "ready " + std::to_string((now - regroup_at_).us()) + " us after the regroup began");
   // A node that was stopped and is here again no longer stops.
   const std::string own = "nodes/" + std::to_string(config_.self.value);
-  if (!stopping_ && tree().number(own, "Stopping") == 1)
+  if (!recovered_once_ && !stopping_ && tree().number(own, "Stopping") == 1) {
+    stale_stopping_ = true;
     propose(Edit().unset(own, "Stopping").require_key(own).done(), "node " + config_.node_name + " is back",
             {});
+  }
+  recovered_once_ = true;
   failover_.on_ready(now);
 }
 

@@ -1,0 +1,27 @@
+// ARP for addresses that move between machines: duplicate detection (RFC 5227) and announcements.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/time.h"
+#include "netaddr/netlink.h"
+
+namespace holdfast::netaddr {
+
+struct ProbeSettings {
+  int count = 3;
+  // RFC 5227 waits 1 to 2 s between probes, for slow switches. On a cluster's network, whose ports forward
+  // already, an owner answers within a millisecond.
+  Duration interval = Duration::milliseconds(30);
+};
+
+// Asks who has the address. The MAC of the one who answers or probes for it as well, or nothing.
+Result<std::optional<std::string>> arp_probe(const Interface& interface, const Address& address,
+                                             const ProbeSettings& settings);
+
+// One gratuitous ARP announcement (IPv4) or unsolicited neighbour advertisement (IPv6): neighbours change
+// their tables.
+Status announce(const Interface& interface, const Address& address);
+
+}  // namespace holdfast::netaddr
