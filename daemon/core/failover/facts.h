@@ -50,6 +50,7 @@ struct GroupFacts {
   bool failed = false;
   bool maintenance = false;  // of the group or of the whole cluster
 
+  bool moving() const { return !move_to.is_none() && move_to != owner; }
   bool released() const { return generation != 0 && released_generation == generation; }
   bool failover_wanted() const { return generation != 0 && failover_requested == generation; }
 };

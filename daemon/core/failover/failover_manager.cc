@@ -4,8 +4,9 @@
 
 namespace holdfast::core {
 
-void FailoverManager::on_view(NodeSet, NodeSet, Instant) {
-  director_.reset();
+void FailoverManager::on_view(NodeSet previous, NodeSet members, Instant now) {
+  // To a node that joins all others were there before: only it has returned.
+  director_.on_view(previous.contains(host_.self()) ? members - previous : NodeSet::of(host_.self()), now);
   executor_.reset_proposals();
 }
 
@@ -13,8 +14,8 @@ void FailoverManager::on_ready(Instant) {
   changed_ = true;
 }
 
-void FailoverManager::on_committed(const std::vector<ChangeNotice>& notices, Instant now) {
-  executor_.on_committed(notices, now);
+void FailoverManager::on_committed(const std::vector<ChangeNotice>& notices, Instant) {
+  executor_.on_committed(notices);
   changed_ = true;
 }
 
@@ -23,17 +24,18 @@ void FailoverManager::on_report(const monitor::Report& report, Instant now) {
   changed_ = true;
 }
 
-void FailoverManager::on_monitor_ready(Instant) {
-  executor_.monitor_ready(true);
+void FailoverManager::on_monitor_ready(Instant now) {
+  executor_.monitor_ready(true, now);
   changed_ = true;
 }
 
-void FailoverManager::on_monitor_died(Instant) {
-  executor_.monitor_ready(false);
+void FailoverManager::on_monitor_died(Instant now) {
+  executor_.monitor_ready(false, now);
+  changed_ = true;
 }
 
-void FailoverManager::on_lost_membership(Instant) {
-  executor_.terminate_all();
+void FailoverManager::on_lost_membership(Instant now) {
+  executor_.terminate_all(now);
 }
 
 // Decisions are made once a step, after everything that happened in it is known.
