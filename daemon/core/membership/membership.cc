@@ -309,6 +309,12 @@ void Membership::install(const View& view, Instant now) {
     Duration lease = timing_.lease();
     guard_until_ = std::max(guard_until_, it->second.echoed_receipt + lease + lease / 1000);
   }
+  // A node that joins does not know whom an earlier view removed a moment ago: it waits as long as that could matter.
+  // One that forms alone need not: it waited before, or everybody was in contact, or the last view ended in an orderly way.
+  if (previous.members.empty() && view.members.size() > 1) {
+    Duration lease = timing_.lease();
+    guard_until_ = std::max(guard_until_, now + lease + lease / 1000);
+  }
   if (regroup_) last_regroup_ = now - regroup_->begun;
   bool joiners_missing = false;
   if (regroup_)
