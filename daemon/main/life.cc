@@ -60,13 +60,20 @@ Life::Life(asio::io_context& io, const NodeConfig& config, const Credentials& cr
       load_timer_(io),
       end_timer_(io) {
   incarnation_ = Incarnation{pki::random_u64() | 1};
+  load_replica();
   core::CoreConfig c;
   c.cluster_id = config_.cluster_id;
   c.cluster_name = config_.cluster_name;
   c.node_name = config_.node_name;
   c.self = config_.node;
   c.incarnation = incarnation_;
-  for (const auto& peer : config_.peers) c.peers[peer.node] = peer.name;
+  // The configuration file knows the nodes of the day this one joined; the replica those of its last life.
+  if (replica_tree_.exists("nodes")) {
+    for (const auto& id : replica_tree_.children("nodes"))
+      c.peers[NodeId{strtoull(id.c_str(), nullptr, 10)}] = replica_tree_.text("nodes/" + id, "Name");
+  } else {
+    for (const auto& peer : config_.peers) c.peers[peer.node] = peer.name;
+  }
   for (const auto& network : config_.networks) c.networks.emplace_back(network.name, network.address);
   c.quorum_kind = config_.quorum.kind;
   c.quorum_device = config_.quorum.device;
@@ -82,7 +89,7 @@ Life::~Life() {
   if (transport_) transport_->stop();
 }
 
-Status Life::start() {
+void Life::load_replica() {
   const std::string replica_path = config_.state_dir + "/replica.db";
   if (auto tree = Replica::load(replica_path)) {
     if (tree->text("cluster", "Id") == config_.cluster_id) replica_tree_ = std::move(*tree);
@@ -91,6 +98,10 @@ Status Life::start() {
     std::error_code ignored;
     std::filesystem::rename(replica_path, replica_path + ".damaged", ignored);
   }
+}
+
+Status Life::start() {
+  const std::string replica_path = config_.state_dir + "/replica.db";
   HOLDFAST_TRY(auto lun, make_quorum_lun(config_));
 
   TransportConfig t;

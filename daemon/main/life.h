@@ -50,6 +50,7 @@ class Life : private TransportEvents, private OutputPorts {
 
  private:
   void deliver(core::Event event);
+  void load_replica();
   void refresh_peers();
   void finish();
   void sample_load();

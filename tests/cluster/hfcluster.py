@@ -218,10 +218,9 @@ class Node:
 
     def block(self, *others: "Node", nets=("a", "b")) -> None:
         """Silently drops what comes from the others on these networks."""
-        rules = ["table inet cut { chain in { type filter hook input priority 0; } }"]
-        for other in others:
-            rules += [f"add rule inet cut in ip saddr {other.address[net]} drop" for net in nets]
-        run("ip", "netns", "exec", self.ns, "nft", "-f", "-", input="\n".join(rules) + "\n")
+        rules = "".join(f"    ip saddr {other.address[net]} drop\n" for other in others for net in nets)
+        text = "table inet cut {\n  chain in {\n    type filter hook input priority 0;\n" + rules + "  }\n}\n"
+        run("ip", "netns", "exec", self.ns, "nft", "-f", "-", input=text)
 
     def unblock(self) -> None:
         run("ip", "netns", "exec", self.ns, "nft", "delete", "table", "inet", "cut", check=False)
@@ -266,7 +265,7 @@ class Cluster:
         return self
 
     def __exit__(self, kind, value, trace) -> None:
-        self.failed = kind is not None
+        self.failed = self.failed or kind is not None
         self.close()
 
     def make(self) -> None:

@@ -101,6 +101,7 @@ void Core::handle(const MessageReceived& e) {
 void Core::handle(const PeerConnected& e) {
   connected_.add(e.peer);
   software_[e.peer] = e.software;
+  out_.trace.push_back("session to node " + std::to_string(e.peer.value) + " (" + e.software + ")");
 }
 void Core::handle(const PeerDisconnected& e) {
   connected_.remove(e.peer);
