@@ -54,7 +54,7 @@ const char* to_string(RegroupCause cause) {
                                           "node-going",   "join",
                                           "quorum-rekey", "quorum-unreachable-at-owner",
                                           "quorum-move",  "update-timeout",
-                                          "nominee-lost"};
+                                          "nominee-lost", "configuration"};
   return names[static_cast<int>(cause)];
 }
 
@@ -160,7 +160,7 @@ void Membership::heartbeat_as_member(NodeId from, const wire::Heartbeat& hb, Ins
                phase_ == Phase::member) {
       enter_regroup(RegroupCause::told_by_peer,
                     "node " + std::to_string(from.value) + " regroups: " +
-                        to_string(static_cast<RegroupCause>(std::min<uint32_t>(hb.regroup_cause(), 10))),
+                        to_string(static_cast<RegroupCause>(std::min<uint32_t>(hb.regroup_cause(), 11))),
                     now);
     }
   }
@@ -380,6 +380,13 @@ void Membership::tick_member(Instant now) {
                  now);
       return;
     }
+  }
+  // The superblock names the configured nodes, so that one that was evicted finds itself missing.
+  const auto& seen = quorum_.observation();
+  if (view_.owner == self_ && ready_ && !quorum_.degraded() && seen && seen->head.valid &&
+      !(NodeSet(seen->head.superblock.configured_nodes()) == events_.configured())) {
+    enter_regroup(RegroupCause::configuration, "nodes were added or evicted", now);
+    return;
   }
   // The owner does not reach the LUN, somebody else does: the quorum moves there in an orderly way.
   bool owner_reaches = view_.owner == self_ ? quorum_.reaches() : peers_[view_.owner].reaches_lun;

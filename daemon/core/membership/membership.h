@@ -45,7 +45,8 @@ enum class RegroupCause : uint8_t {
   quorum_unreachable_at_owner,
   quorum_move,
   update_timeout,
-  nominee_lost
+  nominee_lost,
+  configuration
 };
 const char* to_string(RegroupCause cause);
 
