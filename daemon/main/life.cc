@@ -120,28 +120,29 @@ Status Life::start() {
   HOLDFAST_CHECK(transport_->start());
   refresh_peers();
   if (!credentials_.authority_key_pem.empty())
-    transport_->set_enrollment_async([this](const pki::EnrollAsk& ask, std::function<void(Result<pki::EnrollAnswer>)> reply) {
-      if (!core_->updates().ready()) {
-        reply(fail(ErrorCode::not_member, "this node is not in the cluster at present", 0,
-                   "try again when it is"));
-        return;
-      }
-      auto plan = plan_enrollment(ask, core_->tree(), config_,
-                                  {credentials_.authority_pem, credentials_.authority_key_pem},
-                                  static_cast<int64_t>(wall_ms() / 1000));
-      if (!plan) {
-        log(Priority::warning, "enrollment of '" + ask.node_name + "' refused: " + plan.error().text());
-        reply(fail(plan.error()));
-        return;
-      }
-      deliver(core::TransactionAsked{plan->transaction, "node '" + ask.node_name + "' enrolled",
-                                     [answer = plan->answer, reply](const Status& ok) {
-                                       if (ok)
-                                         reply(answer);
-                                       else
-                                         reply(fail(ok.error()));
-                                     }});
-    });
+    transport_->set_enrollment_async(
+        [this](const pki::EnrollAsk& ask, std::function<void(Result<pki::EnrollAnswer>)> reply) {
+          if (!core_->updates().ready()) {
+            reply(fail(ErrorCode::not_member, "this node is not in the cluster at present", 0,
+                       "try again when it is"));
+            return;
+          }
+          auto plan = plan_enrollment(ask, core_->tree(), config_,
+                                      {credentials_.authority_pem, credentials_.authority_key_pem},
+                                      static_cast<int64_t>(wall_ms() / 1000));
+          if (!plan) {
+            log(Priority::warning, "enrollment of '" + ask.node_name + "' refused: " + plan.error().text());
+            reply(fail(plan.error()));
+            return;
+          }
+          deliver(core::TransactionAsked{plan->transaction, "node '" + ask.node_name + "' enrolled",
+                                         [answer = plan->answer, reply](const Status& ok) {
+                                           if (ok)
+                                             reply(answer);
+                                           else
+                                             reply(fail(ok.error()));
+                                         }});
+        });
 
   disk_ = std::make_unique<QuorumDisk>(std::move(lun), [this, alive = alive_](core::LunResult result) {
     asio::post(io_, [this, alive, result = std::move(result)] {

@@ -1,5 +1,5 @@
-/* The smallest service: greets every connection with a word. Run by generic-program in the cluster tests; in C, so that
- * the start of an interpreter is not part of what is measured. Usage: greeter ADDRESS PORT WORD */
+/* The smallest service: greets every connection with a word. Run by generic-program in the cluster tests; in
+ * C, so that the start of an interpreter is not part of what is measured. Usage: greeter ADDRESS PORT WORD */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>

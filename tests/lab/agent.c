@@ -1,21 +1,23 @@
 // The lab's agent: runs inside a guest and does what the harness asks over virtio-serial ports.
 //
 // Why not ssh or qemu-guest-agent: a command here costs some 30 ms instead of seconds under emulation, keeps
-// working when the guest's networks are cut (that is what the tests do), and gives exact output and exit status.
+// working when the guest's networks are cut (that is what the tests do), and gives exact output and exit
+// status.
 //
 // One process serves one port, one command at a time; several ports make sure that a command that hangs never
-// blocks the harness. Every command has a limit; what it started is killed through its own control group, so that
-// children that left the process group die too. A command stuck in the kernel (D state) is abandoned, not awaited.
+// blocks the harness. Every command has a limit; what it started is killed through its own control group, so
+// that children that left the process group die too. A command stuck in the kernel (D state) is abandoned,
+// not awaited.
 //
 // Frames in both directions, little endian:  magic[8]  u32 seq  u32 type  u32 length  payload[length]
-// The receiver skips anything until the magic; the harness drops answers to older sequence numbers. That is all the
-// resynchronisation needed after a power cut, a reboot or a harness that went away in the middle.
+// The receiver skips anything until the magic; the harness drops answers to older sequence numbers. That is
+// all the resynchronisation needed after a power cut, a reboot or a harness that went away in the middle.
 //
 //   requests   'H' (empty)                                     -> 'H' boot id
-//              'R' u32 limit_ms, u32 cmdlen, command, stdin    -> 'O'/'E' chunks, then 'X' i32 status, u32 timed_out
-//              'P' u32 mode, u32 pathlen, path, data           -> 'X' errno
-//              'G' path                                        -> 'O' chunks, then 'X' errno
-//              'K' (empty)                                     -> nothing; kills the running command
+//              'R' u32 limit_ms, u32 cmdlen, command, stdin    -> 'O'/'E' chunks, then 'X' i32 status, u32
+//              timed_out 'P' u32 mode, u32 pathlen, path, data           -> 'X' errno 'G' path -> 'O' chunks,
+//              then 'X' errno 'K' (empty)                                     -> nothing; kills the running
+//              command
 //
 // A new request while a command runs kills that command as well: the harness has given it up.
 #define _GNU_SOURCE
@@ -46,9 +48,9 @@ struct header {
   uint32_t seq, type, len;
 } __attribute__((packed));
 
-static int g_port = -1;           // the virtio-serial port of this process
-static int g_number;              // which one it is
-static struct header g_pending;   // a request that arrived while a command ran
+static int g_port = -1;          // the virtio-serial port of this process
+static int g_number;             // which one it is
+static struct header g_pending;  // a request that arrived while a command ran
 static int g_has_pending;
 static int g_in_frame;
 static jmp_buf g_restart;
@@ -73,7 +75,8 @@ static int write_text(const char* path, const char* text) {
   return n < 0 ? -1 : 0;
 }
 
-// ---- control groups: the only reliable way to kill everything a command started --------------------------------
+// ---- control groups: the only reliable way to kill everything a command started
+// --------------------------------
 static void cgroup_make(void) {
   static unsigned counter;
   char line[256], base[256] = "";
@@ -87,7 +90,8 @@ static void cgroup_make(void) {
     }
   fclose(f);
   if (!base[0]) return;
-  snprintf(g_cgroup, sizeof g_cgroup, "/sys/fs/cgroup%s/cmd-%d-%u", strcmp(base, "/") ? base : "", g_number, counter++);
+  snprintf(g_cgroup, sizeof g_cgroup, "/sys/fs/cgroup%s/cmd-%d-%u", strcmp(base, "/") ? base : "", g_number,
+           counter++);
   if (mkdir(g_cgroup, 0755) && errno != EEXIST) g_cgroup[0] = 0;
 }
 
@@ -109,7 +113,8 @@ static void check_deadline(void) {
   }
 }
 
-// ---- port I/O: never blocks for good, so that the command's limit is kept even when nobody listens ------------
+// ---- port I/O: never blocks for good, so that the command's limit is kept even when nobody listens
+// ------------
 static void write_all(const void* data, size_t len) {
   const char* p = data;
   while (len) {
@@ -183,16 +188,21 @@ static void skip(size_t len) {
   }
 }
 
-// ---- requests --------------------------------------------------------------------------------------------------
-// Forwards what a pipe holds now; returns 0 at its end.
+// ---- requests
+// -------------------------------------------------------------------------------------------------- Forwards
+// what a pipe holds now; returns 0 at its end.
 static int forward(int fd, uint32_t seq, char type) {
   static char buffer[CHUNK];
   for (;;) {
     ssize_t n = read(fd, buffer, sizeof buffer);
-    if (n > 0) reply(seq, type, buffer, n);
-    else if (n == 0) return 0;
-    else if (errno == EINTR) continue;
-    else return errno == EAGAIN;
+    if (n > 0)
+      reply(seq, type, buffer, n);
+    else if (n == 0)
+      return 0;
+    else if (errno == EINTR)
+      continue;
+    else
+      return errno == EAGAIN;
     if (n < (ssize_t)sizeof buffer) return 1;
   }
 }
@@ -211,7 +221,8 @@ static void do_run(const struct header* h) {
     char part[4096];
     size_t n = rest < sizeof part ? rest : sizeof part;
     read_all(part, n);
-    if (write(in, part, n) != (ssize_t)n) { /* out of memory: the command sees a short input */ }
+    if (write(in, part, n) != (ssize_t)n) { /* out of memory: the command sees a short input */
+    }
     rest -= n;
   }
   lseek(in, 0, SEEK_SET);
@@ -371,13 +382,23 @@ static void serve(const char* device, int number) {
     } else {
       read_header(&h);
     }
-    while (waitpid(-1, NULL, WNOHANG) > 0) { /* commands that were left behind */ }
+    while (waitpid(-1, NULL, WNOHANG) > 0) { /* commands that were left behind */
+    }
     switch (h.type) {
-      case 'H': do_hello(&h); break;
-      case 'R': do_run(&h); break;
-      case 'P': do_put(&h); break;
-      case 'G': do_get(&h); break;
-      default: skip(h.len);
+      case 'H':
+        do_hello(&h);
+        break;
+      case 'R':
+        do_run(&h);
+        break;
+      case 'P':
+        do_put(&h);
+        break;
+      case 'G':
+        do_get(&h);
+        break;
+      default:
+        skip(h.len);
     }
   }
 }

@@ -13,7 +13,7 @@ ALLOWED = {
     "daemon/base": [],
     "daemon/core": ["base/", "proto/"],
     "daemon/host": ["base/", "proto/", "core/"],
-    "daemon/pki": ["base/"],
+    "daemon/pki": ["base/", "proto/"],
     "daemon/config": ["base/"],
     "daemon/monitor": ["base/", "proto/", "iscsi/", "netaddr/", "fs-hooks/", "resources/", "holdfast/"],
     "daemon/adapters": ["base/", "proto/", "core/", "host/", "pki/", "config/", "iscsi/"],

@@ -159,7 +159,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
 
   bool stopping_ = false;  // orderly: drains first
   bool recovered_once_ = false;
-  bool stale_stopping_ = false;    // Stopping is left from an earlier life and is being taken back
+  bool stale_stopping_ = false;  // Stopping is left from an earlier life and is being taken back
   bool stop_proposed_ = false;
   Instant stop_deadline_;
   std::string stop_reason_;

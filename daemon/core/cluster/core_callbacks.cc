@@ -78,7 +78,8 @@ void Core::on_committed_update(const wire::Update& update, const std::vector<Cha
   out_.replica.push_back({update, false});
   tree_changed_ = true;
   for (const auto& n : notices) {
-    if (n.name == "Stopping" && n.key == "nodes/" + std::to_string(config_.self.value)) stale_stopping_ = false;
+    if (n.name == "Stopping" && n.key == "nodes/" + std::to_string(config_.self.value))
+      stale_stopping_ = false;
     if (n.key.rfind("nodes/", 0) == 0 || n.key.rfind("revoked/", 0) == 0) out_.nodes_changed = true;
     if (n.kind == ChangeNotice::Kind::value_set || n.kind == ChangeNotice::Kind::value_deleted)
       event("VALUE", n.key + ":" + n.name, display(n.old_value), display(n.new_value), update.cause());

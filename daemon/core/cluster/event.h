@@ -79,8 +79,9 @@ struct StopRequested {
   std::string why;
 };
 
-using Event = std::variant<Started, TimeReached, DatagramReceived, MessageReceived, PeerConnected,
-                           PeerDisconnected, NetworkChanged, LunCompleted, MonitorStarted, MonitorDied,
-                           MonitorSaid, ApiRequested, ApiClosed, LoadSampled, TransactionAsked, StopRequested>;
+using Event =
+    std::variant<Started, TimeReached, DatagramReceived, MessageReceived, PeerConnected, PeerDisconnected,
+                 NetworkChanged, LunCompleted, MonitorStarted, MonitorDied, MonitorSaid, ApiRequested,
+                 ApiClosed, LoadSampled, TransactionAsked, StopRequested>;
 
 }  // namespace holdfast::core

@@ -309,8 +309,9 @@ void Membership::install(const View& view, Instant now) {
     Duration lease = timing_.lease();
     guard_until_ = std::max(guard_until_, it->second.echoed_receipt + lease + lease / 1000);
   }
-  // A node that joins does not know whom an earlier view removed a moment ago: it waits as long as that could matter.
-  // One that forms alone need not: it waited before, or everybody was in contact, or the last view ended in an orderly way.
+  // A node that joins does not know whom an earlier view removed a moment ago: it waits as long as that could
+  // matter. One that forms alone need not: it waited before, or everybody was in contact, or the last view
+  // ended in an orderly way.
   if (previous.members.empty() && view.members.size() > 1) {
     Duration lease = timing_.lease();
     guard_until_ = std::max(guard_until_, now + lease + lease / 1000);
@@ -480,7 +481,8 @@ void Membership::leave(const std::string& reason, Instant now) {
 
 void Membership::resources_ended(Instant now) {
   resources_ended_ = true;
-  for (int copy = 0; copy < 3; ++copy) broadcast(now);  // the last words: nobody would repeat them after a loss
+  for (int copy = 0; copy < 3; ++copy)
+    broadcast(now);  // the last words: nobody would repeat them after a loss
 }
 
 void Membership::check_invariants() const {

@@ -11,8 +11,12 @@ using testing::SimulatedCluster;
 std::string dump(SimulatedCluster& c, int nodes) {
   std::string out = c.failure + "\n";
   for (int id = 1; id <= nodes; ++id) {
-    out += "--- node " + std::to_string(id) + (c.core(id) ? " " + std::string(to_string(c.core(id)->membership().phase())) + " " +
-           c.core(id)->membership().view().text() + " " + c.core(id)->membership().phase_reason() : " down") + "\n";
+    out += "--- node " + std::to_string(id) +
+           (c.core(id)
+                ? " " + std::string(to_string(c.core(id)->membership().phase())) + " " +
+                      c.core(id)->membership().view().text() + " " + c.core(id)->membership().phase_reason()
+                : " down") +
+           "\n";
     auto& log = c.machine(id).log;
     const size_t shown = getenv("HOLDFAST_SEED") ? 1000 : 25;
     for (size_t i = log.size() > shown ? log.size() - shown : 0; i < log.size(); ++i) out += log[i] + "\n";
@@ -37,8 +41,8 @@ void revive(SimulatedCluster& c, int n) {
     if (!c.core(id)) c.start(id);
 }
 
-api::Command make(api::Command::Verb verb, std::string object, std::vector<std::pair<std::string, std::string>> properties = {},
-                  std::string target = {}) {
+api::Command make(api::Command::Verb verb, std::string object,
+                  std::vector<std::pair<std::string, std::string>> properties = {}, std::string target = {}) {
   api::Command command;
   command.set_verb(verb);
   command.set_object(std::move(object));
@@ -56,19 +60,24 @@ void make_group(SimulatedCluster& c, int at, int number) {
   const std::string n = std::to_string(number);
   c.command(at, make(api::Command::GROUP_CREATE, "g" + n));
   c.run(Duration::milliseconds(50));
-  c.command(at, make(api::Command::RESOURCE_CREATE, "ip" + n,
-                     {{"Group", "g" + n}, {"Type", "ip-address"}, {"Address", "10.0.9." + n}, {"PrefixLength", "24"}}));
+  c.command(
+      at,
+      make(api::Command::RESOURCE_CREATE, "ip" + n,
+           {{"Group", "g" + n}, {"Type", "ip-address"}, {"Address", "10.0.9." + n}, {"PrefixLength", "24"}}));
   c.run(Duration::milliseconds(50));
   c.command(at, make(api::Command::RESOURCE_CREATE, "prog" + n,
-                     {{"Group", "g" + n}, {"Type", "generic-program"}, {"CommandLine", "/bin/x"}, {"Dependencies", "ip" + n}}));
+                     {{"Group", "g" + n},
+                      {"Type", "generic-program"},
+                      {"CommandLine", "/bin/x"},
+                      {"Dependencies", "ip" + n}}));
   c.run(Duration::milliseconds(50));
   c.command(at, make(api::Command::GROUP_ONLINE, "g" + n));
 }
 
 bool online(SimulatedCluster& c, int seen_by, int number) {
   return c.core(seen_by) &&
-         derive_group_state(c.core(seen_by)->tree(), "g" + std::to_string(number), c.core(seen_by)->membership().view().set()) ==
-             GroupState::online;
+         derive_group_state(c.core(seen_by)->tree(), "g" + std::to_string(number),
+                            c.core(seen_by)->membership().view().set()) == GroupState::online;
 }
 int owner(SimulatedCluster& c, int seen_by, int number) {
   return static_cast<int>(c.core(seen_by)->tree().number("groups/g" + std::to_string(number), "Owner"));
@@ -89,7 +98,8 @@ TEST(Cluster, GroupComesOnlineFailsOverAndMoves) {
   int other = first == 1 ? 2 : 1;
   c.crash(first);
   Instant begun = c.now;
-  ASSERT_TRUE(c.run_until([&] { return c.core(other) && owner(c, other, 1) != first && online(c, other, 1); }, Duration::seconds(5)))
+  ASSERT_TRUE(c.run_until([&] { return c.core(other) && owner(c, other, 1) != first && online(c, other, 1); },
+                          Duration::seconds(5)))
       << answers(c) << dump(c, 3);
   EXPECT_LT((c.now - begun).ms(), 1500) << "timeout 1000, lease margin 300";
   EXPECT_GE((c.now - begun).ms(), 1190) << "not before the lease of the dead has run out";
@@ -99,7 +109,8 @@ TEST(Cluster, GroupComesOnlineFailsOverAndMoves) {
   int to = now_at == 3 ? 1 : 3;
   c.command(2, make(api::Command::GROUP_MOVE, "g1", {}, "n" + std::to_string(to)));
   begun = c.now;
-  ASSERT_TRUE(c.run_until([&] { return owner(c, 2, 1) == to && online(c, 2, 1); }, Duration::seconds(5))) << answers(c) << dump(c, 3);
+  ASSERT_TRUE(c.run_until([&] { return owner(c, 2, 1) == to && online(c, 2, 1); }, Duration::seconds(5)))
+      << answers(c) << dump(c, 3);
   EXPECT_LT((c.now - begun).ms(), 100);
   ASSERT_TRUE(c.failure.empty()) << c.failure;
 }
@@ -109,16 +120,20 @@ TEST(Cluster, StoppedNodeHandsItsGroupsOver) {
     SimulatedCluster c(3, 60 + victim);
     form(c, 3);
     for (int g = 1; g <= 3; ++g) make_group(c, 1, g);
-    ASSERT_TRUE(c.run_until([&] { return online(c, 1, 1) && online(c, 1, 2) && online(c, 1, 3); }, Duration::seconds(5))) << answers(c) << dump(c, 3);
+    ASSERT_TRUE(c.run_until([&] { return online(c, 1, 1) && online(c, 1, 2) && online(c, 1, 3); },
+                            Duration::seconds(5)))
+        << answers(c) << dump(c, 3);
     for (int g = 1; g <= 3; ++g) {
       c.command(1, make(api::Command::GROUP_MOVE, "g" + std::to_string(g), {}, "n" + std::to_string(victim)));
       c.run(Duration::milliseconds(300));
     }
     c.stop(victim);
     int other = victim == 1 ? 2 : 1;
-    ASSERT_TRUE(c.run_until([&] { return c.machine(victim).ended.has_value(); }, Duration::seconds(20))) << answers(c) << dump(c, 3);
+    ASSERT_TRUE(c.run_until([&] { return c.machine(victim).ended.has_value(); }, Duration::seconds(20)))
+        << answers(c) << dump(c, 3);
     EXPECT_TRUE(c.machine(victim).ended->stop);
-    ASSERT_TRUE(c.run_until([&] { return online(c, other, 1) && online(c, other, 2) && online(c, other, 3); }, Duration::seconds(5)))
+    ASSERT_TRUE(c.run_until([&] { return online(c, other, 1) && online(c, other, 2) && online(c, other, 3); },
+                            Duration::seconds(5)))
         << answers(c) << dump(c, 3);
   }
 }
@@ -129,10 +144,12 @@ TEST(Cluster, ShutdownOfTheClusterThenForm) {
   make_group(c, 1, 1);
   ASSERT_TRUE(c.run_until([&] { return online(c, 1, 1); }, Duration::seconds(5))) << answers(c);
   c.command(2, make(api::Command::CLUSTER_SHUTDOWN, ""));
-  ASSERT_TRUE(c.run_until([&] { return !c.core(1) && !c.core(2) && !c.core(3); }, Duration::seconds(30))) << answers(c) << dump(c, 3);
+  ASSERT_TRUE(c.run_until([&] { return !c.core(1) && !c.core(2) && !c.core(3); }, Duration::seconds(30)))
+      << answers(c) << dump(c, 3);
   EXPECT_TRUE(decode_superblocks(c.lun.data).superblock.orderly_shutdown());
   c.start(2);  // alone: the last view ended in an orderly way
-  ASSERT_TRUE(c.run_until([&] { return c.together({2}) && online(c, 2, 1); }, Duration::seconds(10))) << dump(c, 3);
+  ASSERT_TRUE(c.run_until([&] { return c.together({2}) && online(c, 2, 1); }, Duration::seconds(10)))
+      << dump(c, 3);
 }
 
 TEST(Cluster, FormsAndJoins) {
@@ -172,7 +189,8 @@ TEST(Cluster, SurvivesTheDeathOfEachNode) {
 }
 
 TEST(Cluster, EveryPartitionLeavesExactlyOnePart) {
-  const std::vector<std::vector<std::set<int>>> shapes = {{{1}, {2, 3}}, {{2}, {1, 3}}, {{3}, {1, 2}}, {{1}, {2}, {3}}};
+  const std::vector<std::vector<std::set<int>>> shapes = {
+      {{1}, {2, 3}}, {{2}, {1, 3}}, {{3}, {1, 2}}, {{1}, {2}, {3}}};
   for (uint64_t seed = 0; seed < 20; ++seed)
     for (const auto& shape : shapes) {
       SimulatedCluster c(3, 100 + seed);
@@ -183,7 +201,8 @@ TEST(Cluster, EveryPartitionLeavesExactlyOnePart) {
             int living = 0;
             for (const auto& part : shape) living += c.together(part);
             return living == 1 && std::all_of(shape.begin(), shape.end(), [&](const auto& part) {
-                     return c.together(part) || std::all_of(part.begin(), part.end(), [&](int id) { return !c.core(id); });
+                     return c.together(part) ||
+                            std::all_of(part.begin(), part.end(), [&](int id) { return !c.core(id); });
                    });
           },
           Duration::seconds(10)))
@@ -191,7 +210,13 @@ TEST(Cluster, EveryPartitionLeavesExactlyOnePart) {
       revive(c, 3);
       c.run(Duration::seconds(3));
       c.heal();
-      ASSERT_TRUE(c.run_until([&] { revive(c, 3); return c.together(all(3)); }, Duration::seconds(60))) << dump(c, 3);
+      ASSERT_TRUE(c.run_until(
+          [&] {
+            revive(c, 3);
+            return c.together(all(3));
+          },
+          Duration::seconds(60)))
+          << dump(c, 3);
       ASSERT_TRUE(c.failure.empty()) << dump(c, 3);
     }
 }
@@ -201,7 +226,12 @@ TEST(Cluster, BrokenLinkPrunesOneNode) {
   form(c, 3);
   c.cut(1, 3, true);
   c.cut(3, 1, true);
-  ASSERT_TRUE(c.run_until([&] { return c.together({1, 2}) && !c.core(3); }, Duration::seconds(10))) << dump(c, 3);
+  ASSERT_TRUE(c.run_until(
+      [&] {
+        return c.together({1, 2}) && !c.core(3);
+      },
+      Duration::seconds(10)))
+      << dump(c, 3);
   EXPECT_TRUE(c.failure.empty());
 }
 
@@ -209,7 +239,12 @@ TEST(Cluster, OneWayLossPrunesOneNode) {
   SimulatedCluster c(3, 8);
   form(c, 3);
   c.cut(1, 2, true);
-  ASSERT_TRUE(c.run_until([&] { return c.together({1, 3}) || c.together({2, 3}); }, Duration::seconds(10))) << dump(c, 3);
+  ASSERT_TRUE(c.run_until(
+      [&] {
+        return c.together({1, 3}) || c.together({2, 3});
+      },
+      Duration::seconds(10)))
+      << dump(c, 3);
 }
 
 TEST(Cluster, FrozenLunStopsNothingAndUpdatesGoOn) {
@@ -225,7 +260,9 @@ TEST(Cluster, FrozenLunStopsNothingAndUpdatesGoOn) {
     EXPECT_EQ(c.core(id)->membership().view().epoch, before);
   }
   c.lun.reachable = true;
-  ASSERT_TRUE(c.run_until([&] { return c.together(all(3)) && !c.core(1)->quorum().degraded(); }, Duration::seconds(10))) << dump(c, 3);
+  ASSERT_TRUE(c.run_until([&] { return c.together(all(3)) && !c.core(1)->quorum().degraded(); },
+                          Duration::seconds(10)))
+      << dump(c, 3);
   c.transact(3, Edit().set("u", "v", "x").done(), 78);
   ASSERT_TRUE(c.run_until([&] { return c.answers.count(78) != 0; }, Duration::seconds(5))) << dump(c, 3);
   EXPECT_EQ(c.answers[78].error(), 0u) << c.answers[78].message();
@@ -241,7 +278,8 @@ TEST(Cluster, TargetThatForgotEverythingStopsNothing) {
     c.run(Duration::milliseconds(300 + 100 * round));
     c.lun.reachable = true;
     c.lun.forget_reservations();
-    ASSERT_TRUE(c.run_until([&] { return c.together(all(3)) && c.lun.holder != 0; }, Duration::seconds(15))) << dump(c, 3);
+    ASSERT_TRUE(c.run_until([&] { return c.together(all(3)) && c.lun.holder != 0; }, Duration::seconds(15)))
+        << dump(c, 3);
     for (int id = 1; id <= 3; ++id) ASSERT_FALSE(c.machine(id).ended) << dump(c, 3);
   }
 }
@@ -263,7 +301,8 @@ TEST(Cluster, PausedNodeIsRemovedAndComesBack) {
 TEST(Cluster, AllNodesAtOnceComeBackFromTheLun) {
   SimulatedCluster c(3, 40);
   form(c, 3);
-  for (int i = 0; i < 50; ++i) c.transact(1 + i % 3, Edit().set("k" + std::to_string(i), "v", "x").done(), 500 + i);
+  for (int i = 0; i < 50; ++i)
+    c.transact(1 + i % 3, Edit().set("k" + std::to_string(i), "v", "x").done(), 500 + i);
   ASSERT_TRUE(c.run_until([&] { return c.answers.size() == 50; }, Duration::seconds(5)));
   for (int id = 1; id <= 3; ++id) c.crash(id);
   c.run(Duration::seconds(1));
@@ -309,7 +348,8 @@ TEST(Cluster, RandomHistories) {
   const char* from_environment = getenv("HOLDFAST_SEEDS");
   const uint64_t seeds = from_environment ? strtoull(from_environment, nullptr, 10) : 60;
   const char* only = getenv("HOLDFAST_SEED");
-  for (uint64_t seed = only ? strtoull(only, nullptr, 10) : 1; seed <= (only ? strtoull(only, nullptr, 10) : seeds); ++seed) {
+  for (uint64_t seed = only ? strtoull(only, nullptr, 10) : 1;
+       seed <= (only ? strtoull(only, nullptr, 10) : seeds); ++seed) {
     const int n = 2 + static_cast<int>(seed % 4);
     SimulatedCluster c(n, seed);
     form(c, n);
@@ -323,21 +363,36 @@ TEST(Cluster, RandomHistories) {
     for (int step = 0; step < 60 && c.failure.empty(); ++step) {
       const int id = 1 + static_cast<int>(c.random.below(n));
       switch (c.random.below(12)) {
-        case 0: c.crash(id); break;
-        case 1: c.pause(id, Duration::milliseconds(static_cast<int64_t>(c.random.below(4000)))); break;
+        case 0:
+          c.crash(id);
+          break;
+        case 1:
+          c.pause(id, Duration::milliseconds(static_cast<int64_t>(c.random.below(4000))));
+          break;
         case 2: {
           std::vector<std::set<int>> parts(2);
           for (int i = 1; i <= n; ++i) parts[c.random.below(2)].insert(i);
           c.partition(parts);
           break;
         }
-        case 3: c.cut(id, 1 + static_cast<int>(c.random.below(n)), true); break;
-        case 4: c.heal(); break;
-        case 5: c.lun.reachable = !c.lun.reachable; break;
-        case 6: c.lun.forget_reservations(); break;
-        case 7: revive(c, n); break;
+        case 3:
+          c.cut(id, 1 + static_cast<int>(c.random.below(n)), true);
+          break;
+        case 4:
+          c.heal();
+          break;
+        case 5:
+          c.lun.reachable = !c.lun.reachable;
+          break;
+        case 6:
+          c.lun.forget_reservations();
+          break;
+        case 7:
+          revive(c, n);
+          break;
         case 8:
-          if (c.core(id)) c.command(id, make(api::Command::GROUP_MOVE, "g" + std::to_string(1 + c.random.below(groups))));
+          if (c.core(id))
+            c.command(id, make(api::Command::GROUP_MOVE, "g" + std::to_string(1 + c.random.below(groups))));
           break;
         default:
           if (c.core(id)) {
@@ -351,15 +406,23 @@ TEST(Cluster, RandomHistories) {
     c.heal();
     c.loss_percent = 0;
     c.lun.reachable = true;
-    ASSERT_TRUE(c.run_until([&] { revive(c, n); return c.together(all(n)); }, Duration::seconds(120))) << "seed " << seed << dump(c, n);
+    ASSERT_TRUE(c.run_until(
+        [&] {
+          revive(c, n);
+          return c.together(all(n));
+        },
+        Duration::seconds(120)))
+        << "seed " << seed << dump(c, n);
     ASSERT_TRUE(c.failure.empty()) << "seed " << seed << dump(c, n);
     ASSERT_TRUE(c.run_until([&] { return online(c, 1, 1) && online(c, 1, 2); }, Duration::seconds(30)))
-        << "seed " << seed << ": I4, a group did not come online\n" << dump(c, n);
+        << "seed " << seed << ": I4, a group did not come online\n"
+        << dump(c, n);
     ASSERT_TRUE(c.failure.empty()) << "seed " << seed << dump(c, n);
     c.run(Duration::milliseconds(200));  // the others learn of a commit one message later than the caller
     for (const auto& [t, key] : asked)
       if (c.answers.count(t) && c.answers[t].error() == 0) {
-        ASSERT_TRUE(c.core(1)->tree().exists(key)) << "seed " << seed << ": acknowledged update " << key << " is lost" << dump(c, n);
+        ASSERT_TRUE(c.core(1)->tree().exists(key))
+            << "seed " << seed << ": acknowledged update " << key << " is lost" << dump(c, n);
       }
   }
 }

@@ -22,7 +22,8 @@ void SimulatedCluster::format() {
   for (int id = 1; id <= count_; ++id) {
     configured.add(NodeId{static_cast<uint64_t>(id)});
     const std::string key = "nodes/" + std::to_string(id);
-    edit.set(key, "Name", "n" + std::to_string(id)).set(key, "Addresses", std::vector<std::string>{"a=10.0.0." + std::to_string(id)});
+    edit.set(key, "Name", "n" + std::to_string(id))
+        .set(key, "Addresses", std::vector<std::string>{"a=10.0.0." + std::to_string(id)});
   }
   edit.set("cluster", "NextNode", static_cast<uint64_t>(count_ + 1));
   tree.apply(edit.done(), Sequence{2});
@@ -44,7 +45,8 @@ void SimulatedCluster::format() {
   c.set_log_previous_epoch(1);
   c.set_generation(1);
   *c.mutable_tree() = tree.to_proto();
-  for (int copy = 0; copy < 2; ++copy) lun.data.replace(copy * block_bytes, block_bytes, encode_superblock(s, copy));
+  for (int copy = 0; copy < 2; ++copy)
+    lun.data.replace(copy * block_bytes, block_bytes, encode_superblock(s, copy));
   auto bytes = encode_checkpoint(c);
   lun.data.replace(checkpoint_offset_bytes, bytes.size(), bytes);
 }
@@ -76,8 +78,10 @@ void SimulatedCluster::start(int id) {
   if (m.core) deliver(m, MonitorStarted{});
   for (auto& [other, peer] : machines_) {
     if (other == id || !peer.core) continue;
-    post(id, now + delay_max, PeerConnected{NodeId{static_cast<uint64_t>(other)}, Incarnation{peer.incarnation}, "sim"});
-    post(other, now + delay_max, PeerConnected{NodeId{static_cast<uint64_t>(id)}, Incarnation{m.incarnation}, "sim"});
+    post(id, now + delay_max,
+         PeerConnected{NodeId{static_cast<uint64_t>(other)}, Incarnation{peer.incarnation}, "sim"});
+    post(other, now + delay_max,
+         PeerConnected{NodeId{static_cast<uint64_t>(id)}, Incarnation{m.incarnation}, "sim"});
   }
 }
 
@@ -89,7 +93,9 @@ void SimulatedCluster::crash(int id) {
   m.deadline = Instant::infinite();
 }
 
-void SimulatedCluster::pause(int id, Duration d) { machines_[id].paused_until = now + d; }
+void SimulatedCluster::pause(int id, Duration d) {
+  machines_[id].paused_until = now + d;
+}
 
 void SimulatedCluster::partition(const std::vector<std::set<int>>& parts) {
   cuts_.clear();
@@ -111,11 +117,14 @@ void SimulatedCluster::perform(Machine& m, Output& o) {
   const int from = m.id;
   for (const auto& t : o.trace) m.log.push_back(std::to_string(now.ns / 1000) + " " + t);
   for (const auto& e : o.events)
-    if (e.kind() != "VALUE") m.log.push_back(std::to_string(now.ns / 1000) + " " + e.kind() + " " + e.object() + " " + e.new_value() + " (" + e.cause() + ")");
+    if (e.kind() != "VALUE")
+      m.log.push_back(std::to_string(now.ns / 1000) + " " + e.kind() + " " + e.object() + " " +
+                      e.new_value() + " (" + e.cause() + ")");
   for (const auto& op : o.lun) {
     if (op.kind == LunOp::Kind::open && lun.reachable) m.nexus = next_nexus_++;
     auto result = lun.execute(m.nexus, op);
-    Duration took = lun.reachable ? Duration::microseconds(50 + static_cast<int64_t>(random.below(300))) : op.deadline;
+    Duration took =
+        lun.reachable ? Duration::microseconds(50 + static_cast<int64_t>(random.below(300))) : op.deadline;
     post(from, now + took, LunCompleted{result});
   }
   for (const auto& d : o.datagrams) {
@@ -124,7 +133,9 @@ void SimulatedCluster::perform(Machine& m, Output& o) {
     const int copies = random.chance(duplicate_percent) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
       Instant at = now + Duration{static_cast<int64_t>(random.below(delay_max.ns) + 1)};
-      post(to, at, DatagramReceived{NodeId{static_cast<uint64_t>(from)}, Incarnation{m.incarnation}, 0, d.payload, at});
+      post(to, at,
+           DatagramReceived{NodeId{static_cast<uint64_t>(from)}, Incarnation{m.incarnation}, 0, d.payload,
+                            at});
     }
   }
   for (const auto& msg : o.messages) {
@@ -132,7 +143,8 @@ void SimulatedCluster::perform(Machine& m, Output& o) {
     if (!machines_.count(to) || cuts_.count({from, to})) continue;
     Instant& ready = channel_ready_[{from, to}];
     ready = std::max(ready, now) + Duration{static_cast<int64_t>(random.below(delay_max.ns) + 1)};
-    post(to, ready, MessageReceived{NodeId{static_cast<uint64_t>(from)}, Incarnation{m.incarnation}, msg.payload});
+    post(to, ready,
+         MessageReceived{NodeId{static_cast<uint64_t>(from)}, Incarnation{m.incarnation}, msg.payload});
   }
   for (const auto& message : o.monitor) obey(m, message);
   for (auto& a : o.answers) answers[a.client] = a.response;
@@ -265,7 +277,9 @@ void SimulatedCluster::transact(int id, Transaction transaction, uint64_t tag) {
   deliver(machines_[id], r);
 }
 
-void SimulatedCluster::stop(int id) { deliver(machines_[id], StopRequested{"test"}); }
+void SimulatedCluster::stop(int id) {
+  deliver(machines_[id], StopRequested{"test"});
+}
 
 void SimulatedCluster::check() {
   if (!failure.empty()) return;
@@ -280,18 +294,23 @@ void SimulatedCluster::check() {
     const View& view = m.core->membership().view();
     if (view.epoch.value != 0) {
       auto [it, fresh] = view_of_epoch_.emplace(view.epoch.value, view.text());
-      if (!fresh && it->second != view.text()) broken("I1: epoch " + std::to_string(view.epoch.value) + " is " + it->second + " and " + view.text());
+      if (!fresh && it->second != view.text())
+        broken("I1: epoch " + std::to_string(view.epoch.value) + " is " + it->second + " and " + view.text());
     }
     // I2: the same sequence gives the same tree on all nodes, at all times.
     for (const auto& [sequence, digest] : m.applied_digest) {
       auto [it, fresh] = digests_.emplace(sequence, digest);
-      if (!fresh && it->second != digest) broken("I2: update " + std::to_string(sequence) + " left different trees, node " + std::to_string(id));
+      if (!fresh && it->second != digest)
+        broken("I2: update " + std::to_string(sequence) + " left different trees, node " +
+               std::to_string(id));
     }
     m.applied_digest.clear();
     // I3: a resource is online on at most one node, counting only nodes whose monitor still has its lease.
     for (const auto& [name, state] : m.resources)
       if (state == monitor::ONLINE && m.monitor_lease_ns > static_cast<uint64_t>(now.ns)) {
-        if (online.count(name)) broken("I3: " + name + " is online on nodes " + std::to_string(online[name]) + " and " + std::to_string(id));
+        if (online.count(name))
+          broken("I3: " + name + " is online on nodes " + std::to_string(online[name]) + " and " +
+                 std::to_string(id));
         online[name] = id;
       }
   }

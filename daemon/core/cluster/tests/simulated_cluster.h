@@ -1,5 +1,5 @@
-// SimulatedCluster: several Cores on one virtual network and one fake LUN, in virtual time, from a seed. For tests of the
-// whole core; a history is the same for the same seed, byte for byte.
+// SimulatedCluster: several Cores on one virtual network and one fake LUN, in virtual time, from a seed. For
+// tests of the whole core; a history is the same for the same seed, byte for byte.
 #pragma once
 
 #include <map>
@@ -35,17 +35,17 @@ class SimulatedCluster {
  public:
   struct Machine {
     int id = 0;
-    std::unique_ptr<Core> core;           // none while it is down
-    uint64_t life = 0;                    // counts starts; facts of an earlier life are dropped
+    std::unique_ptr<Core> core;  // none while it is down
+    uint64_t life = 0;           // counts starts; facts of an earlier life are dropped
     uint64_t incarnation = 0;
-    int nexus = 0;                        // of its current session
+    int nexus = 0;  // of its current session
     Instant deadline = Instant::infinite();
-    Instant paused_until;                 // the process stands still, its socket fills
+    Instant paused_until;  // the process stands still, its socket fills
     std::vector<std::pair<uint64_t, Event>> paused_events;
     std::optional<LifeEnded> ended;
     std::map<std::string, monitor::State> resources;  // what the fake monitor runs
     uint64_t monitor_lease_ns = 0;
-    std::map<uint64_t, uint32_t> applied_digest;       // by sequence, of this life
+    std::map<uint64_t, uint32_t> applied_digest;  // by sequence, of this life
     std::vector<std::string> log;
   };
 
@@ -62,7 +62,9 @@ class SimulatedCluster {
 
   Machine& machine(int id) { return machines_[id]; }
   Core* core(int id) { return machines_[id].core.get(); }
-  bool member(int id) { return core(id) && core(id)->membership().phase() == Phase::member && core(id)->updates().ready(); }
+  bool member(int id) {
+    return core(id) && core(id)->membership().phase() == Phase::member && core(id)->updates().ready();
+  }
   // Exactly these are one recovered view.
   bool together(const std::set<int>& ids);
   // Sends a command as an administrator at node `id`; the answer comes to `answers`.
@@ -78,7 +80,7 @@ class SimulatedCluster {
   Duration delay_max = Duration::milliseconds(2);
   std::map<uint64_t, api::Response> answers;
   bool invariants = true;
-  std::string failure;      // the first broken property
+  std::string failure;  // the first broken property
   void check();
 
  private:
@@ -103,7 +105,7 @@ class SimulatedCluster {
   int count_;
   int next_nexus_ = 1;
   std::map<std::pair<int, int>, Instant> channel_ready_;  // ordered channel: nothing overtakes
-  std::map<uint64_t, uint32_t> digests_;                   // of the committed tree, by sequence, of the whole cluster
+  std::map<uint64_t, uint32_t> digests_;  // of the committed tree, by sequence, of the whole cluster
   std::map<uint64_t, std::string> view_of_epoch_;
 };
 
