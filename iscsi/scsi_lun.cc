@@ -34,6 +34,7 @@ Result<size_t> ScsiLun::run(const Command& command, const Deadline& deadline, in
     if (!answer) return drop_if_uncertain(std::move(answer.error()));
     if (is_unit_attention(*answer)) {
       ++unit_attentions_;
+      shaken_ = shaken_ || shakes_reservation(*answer);
       if (attempt < attempts && !deadline.passed()) continue;
     }
     Status verdict = judge(*answer, command.name, name_);
@@ -44,6 +45,14 @@ Result<size_t> ScsiLun::run(const Command& command, const Deadline& deadline, in
 
 Result<size_t> ScsiLun::run(const Command& command, const Deadline& deadline) {
   return run(command, deadline, attempts_max);
+}
+
+Result<size_t> ScsiLun::run_write(const Command& command, const Deadline& deadline) {
+  for (int attempt = 1;; ++attempt) {
+    auto put = run(command, deadline, 1);
+    const bool harmless = !put && put.error().code == ErrorCode::unit_attention && !shaken_;
+    if (!harmless || attempt == attempts_max || deadline.passed()) return put;
+  }
 }
 
 Status ScsiLun::fetch(const Command& command, std::vector<uint8_t>& answer, const Deadline& deadline) {
@@ -65,6 +74,7 @@ Status ScsiLun::open(Duration limit) {
     learn_limits(deadline);
     learn_persistence(deadline);
     ready_ = transport_->is_open();
+    shaken_ = false;
     if (ready_) return {};
     done = fail(ErrorCode::unreachable, "LUN " + name_ + " stopped answering while it was opened");
   }
@@ -182,6 +192,7 @@ Result<RegisteredKeys> ScsiLun::read_keys(Duration limit) {
 Result<Reservation> ScsiLun::read_reservation(Duration limit) {
   std::vector<uint8_t> answer;
   HOLDFAST_CHECK(fetch_reserve_in(ReserveIn::read_reservation, answer, Deadline(limit)));
+  shaken_ = false;
   return decode_reservation(answer);
 }
 
@@ -245,6 +256,11 @@ Status ScsiLun::write(uint64_t offset_bytes, const void* buffer, size_t size, Du
   Deadline deadline(limit);
   const auto* bytes = static_cast<const uint8_t*>(buffer);
   for (size_t done = 0; done < size;) {
+    // Repeating the write would write without the reservation that protected it.
+    if (shaken_)
+      return fail(ErrorCode::unit_attention,
+                  "LUN " + name_ + " was reset or its reservations were taken: nothing was written", 0,
+                  "look at the reservation first");
     size_t chunk = std::min(size - done, transfer_bytes_max());
     uint64_t at = offset_bytes + done;
     if (transport_->has_block_io()) {
@@ -252,9 +268,9 @@ Status ScsiLun::write(uint64_t offset_bytes, const void* buffer, size_t size, Du
       if (!put) return drop_if_uncertain(std::move(put.error()));
     } else {
       auto blocks = static_cast<uint32_t>(chunk / basics_.block_size);
-      HOLDFAST_TRY(
-          size_t put,
-          run(write_command(at / basics_.block_size, blocks, bytes + done, chunk, basics_.dpofua), deadline));
+      HOLDFAST_TRY(size_t put, run_write(write_command(at / basics_.block_size, blocks, bytes + done, chunk,
+                                                       basics_.dpofua),
+                                         deadline));
       if (put != chunk)
         return drop_if_uncertain({ErrorCode::io, 0, "LUN " + name_ + " accepted a short write", ""});
     }

@@ -38,6 +38,8 @@ class ScsiLun : public Lun {
   // transferred.
   Result<size_t> run(const Command& command, const Deadline& deadline, int attempts);
   Result<size_t> run(const Command& command, const Deadline& deadline);
+  // As above, but not repeated after a unit attention that says that the reservation may be gone.
+  Result<size_t> run_write(const Command& command, const Deadline& deadline);
   // Runs a command that fills `answer`, and cuts it to what came.
   Status fetch(const Command& command, std::vector<uint8_t>& answer, const Deadline& deadline);
   Status fetch_reserve_in(ReserveIn action, std::vector<uint8_t>& answer, const Deadline& deadline);
@@ -61,6 +63,7 @@ class ScsiLun : public Lun {
   Capabilities basics_;               // what open() learned; the rest is asked by capabilities()
   uint64_t transfer_blocks_max_ = 0;  // of the target; 0 = no limit reported
   uint64_t unit_attentions_ = 0;
+  bool shaken_ = false;  // a unit attention said that the reservation may be gone; nobody has looked since
 };
 
 }  // namespace holdfast::scsi

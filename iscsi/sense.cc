@@ -61,6 +61,12 @@ bool is_unit_attention(const Completion& completion) {
   return completion.status == status_check_condition && completion.sense_key == unit_attention;
 }
 
+bool shakes_reservation(const Completion& completion) {
+  return is_unit_attention(completion) &&
+         (completion.sense_code >> 8 == 0x29 || completion.sense_code == 0x2a03 ||
+          completion.sense_code == 0x2a04 || completion.sense_code == 0x2a05);
+}
+
 Status judge(const Completion& completion, const std::string& command, const std::string& lun) {
   Meaning meaning{};
   char detail[64] = "";

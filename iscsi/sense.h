@@ -18,6 +18,9 @@ constexpr uint8_t status_task_aborted = 0x40;
 
 // A unit attention is delivered instead of executing the command.
 bool is_unit_attention(const Completion& completion);
+// One that says that the reservation may be gone: power on or reset (29h), reservations or registrations
+// preempted or released (2Ah 03h to 05h; SPC-4 annex D).
+bool shakes_reservation(const Completion& completion);
 
 // Ok for GOOD, else the error that names the LUN, the command and the sense.
 Status judge(const Completion& completion, const std::string& command, const std::string& lun);

@@ -5,6 +5,7 @@ namespace holdfast {
 void run_output(core::Output& o, OutputPorts& ports) {
   if (o.hold_gates) ports.hold_gates();
   for (const auto& op : o.lun) ports.execute(op);
+  if (o.roster) ports.learn_roster(*o.roster);
   if (o.nodes_changed) ports.nodes_changed();
   if (o.new_epoch) ports.set_epoch(*o.new_epoch);
   for (const auto& d : o.datagrams) ports.send_datagram(d.to, d.payload);

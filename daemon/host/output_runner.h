@@ -19,6 +19,7 @@ class OutputPorts {
   virtual void answer(uint64_t client, api::Response response) = 0;
   virtual void publish(const api::Event& event) = 0;
   virtual void write_replica(const core::Output::ReplicaWrite& write) = 0;
+  virtual void learn_roster(const tree::Tree& roster) = 0;
   virtual void nodes_changed() = 0;
   virtual void arm(Instant deadline) = 0;
   virtual void trace(const std::string& text) = 0;

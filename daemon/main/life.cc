@@ -68,9 +68,9 @@ Life::Life(asio::io_context& io, const NodeConfig& config, const Credentials& cr
   c.self = config_.node;
   c.incarnation = incarnation_;
   // The configuration file knows the nodes of the day this one joined; the replica those of its last life.
-  if (replica_tree_.exists("nodes")) {
-    for (const auto& id : replica_tree_.children("nodes"))
-      c.peers[NodeId{strtoull(id.c_str(), nullptr, 10)}] = replica_tree_.text("nodes/" + id, "Name");
+  if (known_tree_.exists("nodes")) {
+    for (const auto& id : known_tree_.children("nodes"))
+      c.peers[NodeId{strtoull(id.c_str(), nullptr, 10)}] = known_tree_.text("nodes/" + id, "Name");
   } else {
     for (const auto& peer : config_.peers) c.peers[peer.node] = peer.name;
   }
@@ -92,7 +92,7 @@ Life::~Life() {
 void Life::load_replica() {
   const std::string replica_path = config_.state_dir + "/replica.db";
   if (auto tree = Replica::load(replica_path)) {
-    if (tree->text("cluster", "Id") == config_.cluster_id) replica_tree_ = std::move(*tree);
+    if (tree->text("cluster", "Id") == config_.cluster_id) known_tree_ = std::move(*tree);
   } else if (tree.error().code == ErrorCode::corrupt) {
     log(Priority::warning, tree.error().text() + ": it is set aside and written anew");
     std::error_code ignored;
@@ -228,7 +228,7 @@ void Life::deliver(core::Event event) {
 }
 
 void Life::refresh_peers() {
-  const core::Tree& tree = core_->tree().exists("nodes") ? core_->tree() : replica_tree_;
+  const core::Tree& tree = core_->tree().exists("nodes") ? core_->tree() : known_tree_;
   std::map<NodeId, PeerConfig> peers;
   if (!tree.exists("nodes"))
     for (const auto& p : config_.peers) peers[p.node] = PeerConfig{p.node, p.name, p.addresses, p.port};
@@ -339,6 +339,12 @@ void Life::write_replica(const core::Output::ReplicaWrite& write) {
     replica_->write_all(core_->tree(), core_->updates().committed());
   else
     replica_->write_keys(core_->tree(), {keys.begin(), keys.end()}, Sequence{write.update->sequence()});
+}
+
+void Life::learn_roster(const tree::Tree& roster) {
+  // The core has looked at it: it is a tree with nodes.
+  if (auto loaded = known_tree_.load(roster); !loaded) log(Priority::error, loaded.error().text());
+  peers_stale_ = true;
 }
 
 void Life::arm(Instant deadline) {

@@ -76,6 +76,7 @@ class Life : private TransportEvents, private OutputPorts {
   void answer(uint64_t client, api::Response response) override;
   void publish(const api::Event& event) override;
   void write_replica(const core::Output::ReplicaWrite& write) override;
+  void learn_roster(const tree::Tree& roster) override;
   void nodes_changed() override { peers_stale_ = true; }
   void arm(Instant deadline) override;
   void trace(const std::string& text) override;
@@ -85,7 +86,7 @@ class Life : private TransportEvents, private OutputPorts {
   Credentials credentials_;
   std::function<void(Ended)> ended_;
   Incarnation incarnation_;
-  core::Tree replica_tree_;  // of an earlier life: addresses before the cluster was joined
+  core::Tree known_tree_;  // the nodes before the cluster was joined: of the replica, then of a roster
   std::unique_ptr<core::Core> core_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<QuorumDisk> disk_;

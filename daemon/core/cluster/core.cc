@@ -89,6 +89,7 @@ void Core::handle(const MessageReceived& e) {
                          " cannot be decoded, ignoring");
     return;
   }
+  if (m.has_roster()) return learn_roster(e.from, m.roster());
   // Only messages of the installed view count: the channel drops older ones, and a newer one means that the
   // announcement of that view is on its way; its sender says everything again in that view's recovery.
   const View& view = membership_.view();
@@ -102,7 +103,38 @@ void Core::handle(const PeerConnected& e) {
   connected_.add(e.peer);
   software_[e.peer] = e.software;
   out_.trace.push_back("session to node " + std::to_string(e.peer.value) + " (" + e.software + ")");
+  offer_roster(NodeSet::of(e.peer));
 }
+
+// A node outside learns whom it has to hear. It may have been away while nodes were added, or have enrolled
+// before they were.
+void Core::offer_roster(NodeSet to) {
+  to = (to & connected_) - membership_.view().set();
+  if (to.empty() || !updates_.ready()) return;
+  wire::Peer m;
+  m.mutable_roster()->set_sequence(updates_.committed().value);
+  auto* known = m.mutable_roster()->mutable_tree();
+  *known = tree().to_proto("nodes");
+  known->MergeFrom(tree().to_proto("revoked"));
+  for (NodeId id : to) out_.messages.push_back({id, 0, m.SerializeAsString()});
+}
+
+void Core::learn_roster(NodeId from, const wire::Roster& roster) {
+  const bool outside = membership_.phase() == Phase::joining || membership_.phase() == Phase::forming;
+  if (!outside || leaving_ || tree().exists("nodes") || roster.sequence() <= roster_sequence_) return;
+  Tree known;
+  if (auto loaded = known.load(roster.tree()); !loaded || !known.exists("nodes")) {
+    out_.trace.push_back("the list of nodes of node " + std::to_string(from.value) + " is damaged, ignoring");
+    return;
+  }
+  roster_sequence_ = roster.sequence();
+  config_.peers.clear();
+  for (const auto& id : known.children("nodes"))
+    config_.peers[NodeId{strtoull(id.c_str(), nullptr, 10)}] = known.text("nodes/" + id, "Name");
+  config_.peers.erase(config_.self);
+  out_.roster = roster.tree();
+}
+
 void Core::handle(const PeerDisconnected& e) {
   connected_.remove(e.peer);
   out_.trace.push_back("no session to node " + std::to_string(e.peer.value) + ": " + e.why);

@@ -26,7 +26,8 @@ struct CoreConfig {
   std::string cluster_id, cluster_name, node_name;
   NodeId self;
   Incarnation incarnation;
-  std::map<NodeId, std::string> peers;  // from the configuration file: known before the database is
+  // From the configuration file or the replica: known before the database is. A member's roster replaces it.
+  std::map<NodeId, std::string> peers;
   std::vector<std::pair<std::string, std::string>> networks;  // name, local address
   std::string quorum_kind, quorum_device;
   Duration stop_timeout = Duration::seconds(600);  // an orderly stop becomes a forced one after this
@@ -77,11 +78,13 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   void handle(const LoadSampled& e);
   void handle(const TransactionAsked& e);
   void handle(const StopRequested& e);
+  void learn_roster(NodeId from, const wire::Roster& roster);
   void run_timers();
   void grant();
   void continue_stopping();
   void continue_leaving();
   void obey_database();
+  void offer_roster(NodeSet to);
   Instant deadline() const;
 
   // core_api.cc
@@ -156,6 +159,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   Instant expected_deadline_ = Instant::infinite();
   std::vector<Call> calls_;
   bool tree_changed_ = false;
+  uint64_t roster_sequence_ = 0;
 
   bool stopping_ = false;  // orderly: drains first
   bool recovered_once_ = false;

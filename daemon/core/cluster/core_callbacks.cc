@@ -87,6 +87,7 @@ void Core::on_committed_update(const wire::Update& update, const std::vector<Cha
       event(n.kind == ChangeNotice::Kind::key_created ? "KEY_CREATED" : "KEY_DELETED", n.key, "", "",
             update.cause());
   }
+  if (out_.nodes_changed) offer_roster(connected_);
   if (!leaving_) failover_.on_committed(notices, now_);
 }
 
@@ -112,6 +113,7 @@ void Core::on_recovered(Instant now) {
             {});
   }
   recovered_once_ = true;
+  offer_roster(connected_);
   failover_.on_ready(now);
 }
 

@@ -19,6 +19,7 @@
 #include "core/quorum/lun_op.h"
 #include "proto/api.pb.h"
 #include "proto/monitor.pb.h"
+#include "proto/tree.pb.h"
 #include "proto/wire.pb.h"
 
 namespace holdfast::core {
@@ -63,7 +64,8 @@ struct Output {
   std::vector<Answer> answers;
   std::vector<api::Event> events;
   std::vector<ReplicaWrite> replica;
-  bool nodes_changed = false;  // addresses, ports or fingerprints in the database changed
+  std::optional<tree::Tree> roster;  // who belongs to the cluster, for a node that is outside
+  bool nodes_changed = false;        // addresses, ports or fingerprints in the database changed
   // timers
   Instant next_deadline = Instant::infinite();
   // trace

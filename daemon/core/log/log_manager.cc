@@ -143,6 +143,11 @@ Task<Status> LogManager::replay(RecoveredLog* out) {
   }
 }
 
+void LogManager::begin_anew(uint64_t epoch, uint64_t sequence) {
+  // No record of an older epoch names this predecessor, so none can follow it.
+  cursor_.previous = RecordId{epoch, sequence, 0};
+}
+
 void LogManager::append(uint64_t epoch, disk::LogBatch batch, std::function<void(const Status&)> done) {
   epoch_ = epoch;
   if (!ready_) {

@@ -36,6 +36,10 @@ class LogManager {
   // Stores a checkpoint of the tree after everything that was appended and completed so far. Call only when
   // idle().
   void checkpoint(disk::Checkpoint checkpoint, std::function<void(const Status&)> done);
+  // What follows the cursor, or what is before it, is not the history that this node knows to be true: the
+  // log begins anew behind update `sequence` of epoch `epoch` (a new one). Call only when ready() and idle(),
+  // and take a checkpoint of exactly that update before anything is appended.
+  void begin_anew(uint64_t epoch, uint64_t sequence);
   // Forgets what waits (the view changed); completions of running I/O are dropped.
   void reset();
 

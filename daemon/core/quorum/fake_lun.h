@@ -1,10 +1,11 @@
 // FakeLun: a LUN with SCSI-3 reservations in memory, for unit tests of the core. Several nexuses may use it;
-// each is a number. Only what the core orders is modelled: type 1 reservations, unit attentions left out (the
-// adapter repeats).
+// each is a number. Only what the core orders is modelled: type 1 reservations, unit attentions matter only
+// to writes (the adapter repeats everything else).
 #pragma once
 
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
 
 #include "core/quorum/lun_op.h"
@@ -22,9 +23,11 @@ class FakeLun {
   bool has_preempt_and_abort = false;
 
   void forget_reservations() {
+    for (const auto& [nexus, key] : keys) shaken.insert(nexus);
     keys.clear();
     holder = 0;
   }
+  std::set<int> shaken;  // nexuses with a unit attention that tells of a lost reservation
 
   // A new session of a client gives up the old nexus (its registration stays: a dead twin, as tgtd does).
   LunResult execute(int nexus, const LunOp& op) {
@@ -41,11 +44,14 @@ class FakeLun {
     };
     switch (op.kind) {
       case LunOp::Kind::open:
+        shaken.erase(nexus);
         r.lun_bytes = data.size();
         r.preempt_and_abort = has_preempt_and_abort;
         break;
       case LunOp::Kind::close:
+        break;
       case LunOp::Kind::lun_reset:
+        for (const auto& [n, key] : keys) shaken.insert(n);
         break;
       case LunOp::Kind::register_key:
         if (!keys.count(nexus) || keys[nexus] != op.own) return conflict(), r;
@@ -69,6 +75,7 @@ class FakeLun {
           if (it->second == op.other) {
             found = true;
             if (it->first != nexus) {
+              shaken.insert(it->first);
               it = keys.erase(it);
               continue;
             }
@@ -83,6 +90,7 @@ class FakeLun {
         for (auto& [n, key] : keys) r.keys.push_back(key);
         break;
       case LunOp::Kind::read_reservation:
+        shaken.erase(nexus);
         r.holder = holder ? keys[holder] : ReservationKey{};
         r.write_exclusive = holder != 0;
         break;
@@ -94,6 +102,11 @@ class FakeLun {
         r.data = data.substr(op.offset_bytes, op.size_bytes);
         break;
       case LunOp::Kind::write:
+        if (shaken.count(nexus)) {
+          r.code = ErrorCode::unit_attention;
+          r.message = "the LUN was reset or its reservations were taken: nothing was written";
+          return r;
+        }
         if (holder != 0 && holder != nexus) return conflict(), r;
         if (op.offset_bytes + op.data.size() > data.size()) {
           r.code = ErrorCode::invalid_argument;

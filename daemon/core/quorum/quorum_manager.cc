@@ -114,7 +114,9 @@ Task<void> QuorumManager::beacon_job() {
     degrade(held.message);
     co_return;
   }
-  if (written.ok() && held.holder == key_ && key_ == key_of(epoch_, config_.self)) {
+  // A write that met a unit attention was not executed; the reservation, read after it, is the proof.
+  if ((written.ok() || written.code == ErrorCode::unit_attention) && held.holder == key_ &&
+      key_ == key_of(epoch_, config_.self)) {
     proven_at_ = lane_.now();
     reaches_ = true;
     if (degraded_ && !rekey_reported_) {  // a log write failed meanwhile

@@ -22,6 +22,7 @@ void UpdateManager::on_view(const View& view, const disk::Superblock* superblock
   paused_ = true;
   recovering_ = false;
   merged_ = false;
+  mending_ = false;
   checkpoint_hold_ = false;
   reports_.clear();
   recovered_log_.reset();
@@ -64,13 +65,13 @@ void UpdateManager::on_report(NodeId from, const wire::RecoveryReport& report) {
 }
 
 void UpdateManager::merge_if_complete() {
-  if (!recovered_log_ || merged_) return;
+  if (!recovered_log_ || merged_ || mending_) return;
   for (const auto& [id, incarnation] : view_.members)
     if (!reports_.count(id)) return;
 
   // A node that formed, or that was behind the checkpoint, begins with the checkpoint.
   const auto& checkpoint = recovered_log_->checkpoint;
-  if (committed_.value == 0 || received_ < checkpoint.sequence()) {
+  if (committed_.value < checkpoint.sequence()) {
     if (auto ok = tree_.load(checkpoint.tree()); !ok) {
       events_.on_replica_broken("the checkpoint cannot be used: " + ok.error().text());
       return;
@@ -81,6 +82,7 @@ void UpdateManager::merge_if_complete() {
     received_ = committed_.value;
     events_.on_tree_replaced();
   }
+  if (!log_agrees()) return mend_log();
   std::map<uint64_t, wire::Update> found;
   auto add = [&](const wire::Update& update) {
     if (update.sequence() <= committed_.value) return;
@@ -95,6 +97,7 @@ void UpdateManager::merge_if_complete() {
   const uint64_t base_epoch = committed_epoch_;
   pending_.clear();
   received_ = base;
+  forget_uncommitted();
   tip_ = tree_;
   disk::LogBatch batch;
   batch.set_epoch_start(true);
@@ -110,11 +113,6 @@ void UpdateManager::merge_if_complete() {
   if (logged > received_) {
     events_.on_replica_broken("the log ends at update " + std::to_string(logged) + ", but updates after " +
                               std::to_string(received_) + " are missing");
-    return;
-  }
-  if (logged < base) {
-    events_.on_replica_broken("the log ends at update " + std::to_string(logged) +
-                              ", before the committed update " + std::to_string(base));
     return;
   }
   merged_ = true;
@@ -135,6 +133,48 @@ void UpdateManager::merge_if_complete() {
     }
     durable_ = std::max(durable_, target);
     advance_commit();
+  });
+}
+
+// Does the log on the LUN contain the history that this node knows to be committed, and nothing else up to
+// there? The same update of the same epoch has the same predecessors. It does not after a bit rotted, or when
+// a write of an earlier owner landed while the target had forgotten the reservation.
+bool UpdateManager::log_agrees() const {
+  const auto& log = *recovered_log_;
+  if (log.checkpoint.sequence() == committed_.value) return log.checkpoint.last_epoch() == committed_epoch_;
+  std::map<uint64_t, uint64_t> newest;  // epoch by sequence, of what members hold
+  newest[committed_.value] = committed_epoch_;
+  for (const auto& [id, report] : reports_)
+    for (const auto& update : report.pending())
+      newest[update.sequence()] = std::max(newest[update.sequence()], update.epoch());
+  bool reaches = false;
+  for (const auto& update : log.updates) {
+    auto held = newest.find(update.sequence());
+    if (held != newest.end() && update.epoch() < held->second) return false;
+    if (update.sequence() == committed_.value) {
+      if (update.epoch() != committed_epoch_) return false;
+      reaches = true;
+    }
+  }
+  return reaches;
+}
+
+void UpdateManager::mend_log() {
+  mending_ = true;
+  events_.trace_update("the log on the quorum LUN does not hold what was committed up to update " +
+                       std::to_string(committed_.value) + ": it begins anew with a checkpoint of this node");
+  log_.begin_anew(view_.epoch.value, committed_.value);
+  disk::Checkpoint checkpoint;
+  checkpoint.set_sequence(committed_.value);
+  checkpoint.set_last_epoch(committed_epoch_);
+  *checkpoint.mutable_tree() = tree_.to_proto();
+  log_.checkpoint(checkpoint, [this, checkpoint, epoch = view_.epoch](const Status& status) {
+    if (epoch != view_.epoch || !recovering_) return;
+    mending_ = false;
+    if (!status) return events_.on_log_trouble(status.error().text());
+    recovered_log_->checkpoint = checkpoint;
+    recovered_log_->updates.clear();
+    merge_if_complete();
   });
 }
 

@@ -45,12 +45,14 @@ void UpdateManager::finish_request(uint64_t id, const Status& status, Sequence s
   if (done) done(status, sequence);
 }
 
-void UpdateManager::reply(NodeId origin, uint64_t request, const Status& status, Sequence sequence) {
+// The numbers of requests begin anew with each life: what an earlier life asked is not answered to a later one.
+void UpdateManager::reply(NodeId origin, Incarnation incarnation, uint64_t request, const Status& status,
+                          Sequence sequence) {
+  if (!view_.contains(origin, incarnation)) return;
   if (origin == self_) {
     finish_request(request, status, sequence);
     return;
   }
-  if (!view_.members.count(origin)) return;
   wire::Peer peer;
   auto* m = peer.mutable_update_reply();
   m->set_request(request);
@@ -70,7 +72,7 @@ void UpdateManager::handle_request(NodeId origin, Incarnation incarnation, wire:
                                    Instant now) {
   RequestId id{origin.value, incarnation.value, request.request()};
   if (auto it = known_.find(id); it != known_.end()) {
-    if (it->second <= committed_.value) reply(origin, request.request(), {}, Sequence{it->second});
+    if (it->second <= committed_.value) reply(origin, incarnation, request.request(), {}, Sequence{it->second});
     return;  // else it is on its way, and answered when it commits
   }
   for (const auto& h : held_)
@@ -94,7 +96,7 @@ void UpdateManager::order_held() {
 
 void UpdateManager::order(NodeId origin, Incarnation incarnation, wire::UpdateRequest request, Instant) {
   if (auto ok = tip_.check(request.transaction()); !ok) {
-    reply(origin, request.request(), ok, {});
+    reply(origin, incarnation, request.request(), ok, {});
     return;
   }
   wire::Update update;
@@ -172,7 +174,7 @@ void UpdateManager::apply_through(uint64_t sequence) {
     if (mine)
       finish_request(update.request(), {}, Sequence{update.sequence()});
     else if (is_owner())
-      reply(NodeId{update.origin()}, update.request(), {}, Sequence{update.sequence()});
+      reply(NodeId{update.origin()}, Incarnation{update.origin_incarnation()}, update.request(), {}, Sequence{update.sequence()});
   }
 }
 
@@ -184,6 +186,16 @@ void UpdateManager::remember(const wire::Update& update) {
     known_.erase(known_order_.front());
     known_order_.pop_front();
   }
+}
+
+// Ordered, but not in the history that goes on: sent again, they are new.
+void UpdateManager::forget_uncommitted() {
+  std::erase_if(known_order_, [&](const RequestId& id) {
+    auto it = known_.find(id);
+    const bool stale = it != known_.end() && it->second > committed_.value;
+    if (stale) known_.erase(it);
+    return stale;
+  });
 }
 
 void UpdateManager::maybe_checkpoint() {
@@ -271,6 +283,7 @@ void UpdateManager::on_message(NodeId from, const wire::Peer& m, Instant now) {
       committed_ = Sequence{m.recovery_snapshot().sequence()};
       committed_epoch_ = m.recovery_snapshot().last_epoch();
       received_ = committed_.value;
+      forget_uncommitted();
       events_.on_tree_replaced();
       {
         wire::Peer ack;
@@ -318,7 +331,7 @@ void UpdateManager::on_time(Instant now) {
     }
     Held h = std::move(*it);
     it = held_.erase(it);
-    reply(h.origin, h.request.request(),
+    reply(h.origin, h.incarnation, h.request.request(),
           fail(ErrorCode::no_quorum,
                "the change was refused: the quorum LUN does not accept updates at present", 0,
                "see 'holdfast quorum status'; nothing was changed"),

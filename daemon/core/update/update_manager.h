@@ -90,7 +90,9 @@ class UpdateManager {
   void handle_request(NodeId origin, Incarnation incarnation, wire::UpdateRequest request, Instant now);
   void order(NodeId origin, Incarnation incarnation, wire::UpdateRequest request, Instant now);
   bool may_order() const;
-  void reply(NodeId origin, uint64_t request, const Status& status, Sequence sequence);
+  void reply(NodeId origin, Incarnation incarnation, uint64_t request, const Status& status,
+             Sequence sequence);
+  void forget_uncommitted();
   void finish_request(uint64_t request, const Status& status, Sequence sequence);
   void log_batch(disk::LogBatch batch);
   void advance_commit();
@@ -107,6 +109,8 @@ class UpdateManager {
   void merge_if_complete();
   void bring_up_to_date(NodeId member, const wire::RecoveryReport& report, uint64_t base,
                         uint64_t base_epoch);
+  bool log_agrees() const;
+  void mend_log();
   void finish_recovery();
   wire::RecoveryReport own_report() const;
 
@@ -139,6 +143,7 @@ class UpdateManager {
   std::optional<RecoveredLog> recovered_log_;
   uint64_t recovery_target_ = 0;
   bool merged_ = false;
+  bool mending_ = false;  // the log begins anew with a checkpoint
 
   // Callers.
   uint64_t next_request_ = 1;

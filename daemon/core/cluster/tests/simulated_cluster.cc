@@ -1,6 +1,8 @@
 #include "core/cluster/tests/simulated_cluster.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <utility>
 
 #include "core/commands/initial_database.h"
 
@@ -55,7 +57,33 @@ void SimulatedCluster::post(int machine, Instant at, Event event) {
   facts_.push({at, order_++, machine, machines_[machine].life, std::move(event)});
 }
 
-void SimulatedCluster::start(int id) {
+void SimulatedCluster::learn(Machine& m, std::set<int> known) {
+  known.erase(m.id);
+  std::set<int> before = std::exchange(m.known, std::move(known));
+  for (auto& [other, peer] : machines_) {
+    if (other == m.id || !peer.core || !peer.known.count(m.id) || !m.core) continue;
+    const bool was = before.count(other), is = m.known.count(other);
+    if (was == is) continue;
+    const NodeId a{static_cast<uint64_t>(m.id)}, b{static_cast<uint64_t>(other)};
+    if (is) {
+      post(m.id, now + delay_max, PeerConnected{b, Incarnation{peer.incarnation}, "sim"});
+      post(other, now + delay_max, PeerConnected{a, Incarnation{m.incarnation}, "sim"});
+    } else {
+      post(m.id, now + delay_max, PeerDisconnected{b, "removed"});
+      post(other, now + delay_max, PeerDisconnected{a, "removed"});
+    }
+  }
+}
+
+namespace {
+std::set<int> nodes_of(const Tree& tree) {
+  std::set<int> out;
+  for (const auto& id : tree.children("nodes")) out.insert(atoi(id.c_str()));
+  return out;
+}
+}  // namespace
+
+void SimulatedCluster::start(int id, std::set<int> known) {
   Machine& m = machines_[id];
   ++m.life;
   m.incarnation = random.next() | 1;
@@ -70,19 +98,16 @@ void SimulatedCluster::start(int id) {
   c.node_name = "n" + std::to_string(id);
   c.self = NodeId{static_cast<uint64_t>(id)};
   c.incarnation = Incarnation{m.incarnation};
-  for (int other = 1; other <= count_; ++other)
+  if (known.empty())
+    for (int other = 1; other <= count_; ++other) known.insert(other);
+  for (int other : known)
     if (other != id) c.peers[NodeId{static_cast<uint64_t>(other)}] = "n" + std::to_string(other);
   c.networks = {{"a", "10.0.0." + std::to_string(id)}};
   m.core = std::make_unique<Core>(std::move(c));
   deliver(m, Started{});
   if (m.core) deliver(m, MonitorStarted{});
-  for (auto& [other, peer] : machines_) {
-    if (other == id || !peer.core) continue;
-    post(id, now + delay_max,
-         PeerConnected{NodeId{static_cast<uint64_t>(other)}, Incarnation{peer.incarnation}, "sim"});
-    post(other, now + delay_max,
-         PeerConnected{NodeId{static_cast<uint64_t>(id)}, Incarnation{m.incarnation}, "sim"});
-  }
+  m.known.clear();
+  if (m.core) learn(m, std::move(known));
 }
 
 void SimulatedCluster::crash(int id) {
@@ -129,7 +154,7 @@ void SimulatedCluster::perform(Machine& m, Output& o) {
   }
   for (const auto& d : o.datagrams) {
     const int to = static_cast<int>(d.to.value);
-    if (!machines_.count(to) || cuts_.count({from, to}) || random.chance(loss_percent)) continue;
+    if (!machines_.count(to) || !acquainted(from, to) || cuts_.count({from, to}) || random.chance(loss_percent)) continue;
     const int copies = random.chance(duplicate_percent) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
       Instant at = now + Duration{static_cast<int64_t>(random.below(delay_max.ns) + 1)};
@@ -140,12 +165,17 @@ void SimulatedCluster::perform(Machine& m, Output& o) {
   }
   for (const auto& msg : o.messages) {
     const int to = static_cast<int>(msg.to.value);
-    if (!machines_.count(to) || cuts_.count({from, to})) continue;
+    if (!machines_.count(to) || !acquainted(from, to) || cuts_.count({from, to})) continue;
     Instant& ready = channel_ready_[{from, to}];
     ready = std::max(ready, now) + Duration{static_cast<int64_t>(random.below(delay_max.ns) + 1)};
     post(to, ready,
          MessageReceived{NodeId{static_cast<uint64_t>(from)}, Incarnation{m.incarnation}, msg.payload});
   }
+  if (o.roster) {
+    Tree tree;
+    if (tree.load(*o.roster)) learn(m, nodes_of(tree));
+  }
+  if (o.nodes_changed && m.core && m.core->tree().exists("nodes")) learn(m, nodes_of(m.core->tree()));
   for (const auto& message : o.monitor) obey(m, message);
   for (auto& a : o.answers) answers[a.client] = a.response;
   for (const auto& w : o.replica)

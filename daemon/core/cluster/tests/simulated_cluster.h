@@ -43,6 +43,7 @@ class SimulatedCluster {
     Instant paused_until;  // the process stands still, its socket fills
     std::vector<std::pair<uint64_t, Event>> paused_events;
     std::optional<LifeEnded> ended;
+    std::set<int> known;  // whom its transport talks to; a pair talks when both know each other
     std::map<std::string, monitor::State> resources;  // what the fake monitor runs
     uint64_t monitor_lease_ns = 0;
     std::map<uint64_t, uint32_t> applied_digest;  // by sequence, of this life
@@ -51,7 +52,9 @@ class SimulatedCluster {
 
   SimulatedCluster(int nodes, uint64_t seed);
 
-  void start(int id);
+  void start(int id) { start(id, {}); }
+  // A service that knows only these nodes from its files (none: all).
+  void start(int id, std::set<int> known);
   void crash(int id);
   void pause(int id, Duration d);
   void cut(int a, int b, bool on) { on ? (void)cuts_.insert({a, b}) : (void)cuts_.erase({a, b}); }  // a -> b
@@ -95,6 +98,8 @@ class SimulatedCluster {
   void post(int machine, Instant at, Event event);
   void deliver(Machine& m, const Event& event);
   void perform(Machine& m, Output& output);
+  bool acquainted(int a, int b) { return machines_[a].known.count(b) && machines_[b].known.count(a); }
+  void learn(Machine& m, std::set<int> known);
   void obey(Machine& m, const monitor::ToMonitor& message);
   void format();
 
