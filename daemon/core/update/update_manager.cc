@@ -45,7 +45,8 @@ void UpdateManager::finish_request(uint64_t id, const Status& status, Sequence s
   if (done) done(status, sequence);
 }
 
-// The numbers of requests begin anew with each life: what an earlier life asked is not answered to a later one.
+// The numbers of requests begin anew with each life: what an earlier life asked is not answered to a later
+// one.
 void UpdateManager::reply(NodeId origin, Incarnation incarnation, uint64_t request, const Status& status,
                           Sequence sequence) {
   if (!view_.contains(origin, incarnation)) return;
@@ -72,7 +73,8 @@ void UpdateManager::handle_request(NodeId origin, Incarnation incarnation, wire:
                                    Instant now) {
   RequestId id{origin.value, incarnation.value, request.request()};
   if (auto it = known_.find(id); it != known_.end()) {
-    if (it->second <= committed_.value) reply(origin, incarnation, request.request(), {}, Sequence{it->second});
+    if (it->second <= committed_.value)
+      reply(origin, incarnation, request.request(), {}, Sequence{it->second});
     return;  // else it is on its way, and answered when it commits
   }
   for (const auto& h : held_)
@@ -174,7 +176,8 @@ void UpdateManager::apply_through(uint64_t sequence) {
     if (mine)
       finish_request(update.request(), {}, Sequence{update.sequence()});
     else if (is_owner())
-      reply(NodeId{update.origin()}, Incarnation{update.origin_incarnation()}, update.request(), {}, Sequence{update.sequence()});
+      reply(NodeId{update.origin()}, Incarnation{update.origin_incarnation()}, update.request(), {},
+            Sequence{update.sequence()});
   }
 }
 

@@ -454,6 +454,7 @@ TEST(Cluster, RandomHistories) {
     c.heal();
     c.loss_percent = 0;
     c.lun.reachable = true;
+    c.run(Duration::seconds(4));  // pauses end
     ASSERT_TRUE(c.run_until(
         [&] {
           revive(c, n);

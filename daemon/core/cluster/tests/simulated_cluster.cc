@@ -154,7 +154,9 @@ void SimulatedCluster::perform(Machine& m, Output& o) {
   }
   for (const auto& d : o.datagrams) {
     const int to = static_cast<int>(d.to.value);
-    if (!machines_.count(to) || !acquainted(from, to) || cuts_.count({from, to}) || random.chance(loss_percent)) continue;
+    if (!machines_.count(to) || !acquainted(from, to) || cuts_.count({from, to}) ||
+        random.chance(loss_percent))
+      continue;
     const int copies = random.chance(duplicate_percent) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
       Instant at = now + Duration{static_cast<int64_t>(random.below(delay_max.ns) + 1)};
