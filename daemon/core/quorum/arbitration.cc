@@ -73,6 +73,17 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
       return p.epoch.value == s.epoch() && p.holder.value == s.holder();
     });
   };
+  // A (epoch, holder) that was nominated here may have been won there with another set, by a part that never
+  // heard of the nomination. The superblock names the members: a view after the base that lacks this life has
+  // removed it.
+  auto removed_by = [&](const disk::Superblock& s) {
+    if (is_ours(s) || s.epoch() <= request.predecessors.front().epoch.value) return false;
+    for (const auto& m : s.members())
+      if (m.node() == config_.self.value && m.incarnation() == config_.incarnation.value) return false;
+    *reason = "epoch " + std::to_string(s.epoch()) + " of node " + std::to_string(s.holder()) +
+              " owns the quorum LUN and was formed without this node";
+    return true;
+  };
 
   HeadView head;
   std::optional<Beacon> beacon;
@@ -93,6 +104,7 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
               std::to_string(head.superblock.holder()) + " owns the quorum LUN";
     co_return Verdict::lost;
   }
+  if (removed_by(head.superblock)) co_return Verdict::lost;
 
   auto held = co_await simple(LunOp::Kind::read_reservation);
   if (!held.ok()) co_return Verdict::again;
@@ -144,6 +156,12 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
 
   auto back = co_await simple(LunOp::Kind::read_reservation);
   if (!back.ok() || back.holder != own || !back.write_exclusive) co_return Verdict::again;
+  // Nobody else writes from here on: what the superblock says now is final. It may name a view that was won
+  // between the first look and the preempt.
+  HeadView settled;
+  auto looked = co_await read_head(&settled, &beacon);
+  if (!looked.ok() || !settled.valid) co_return Verdict::again;
+  if (removed_by(settled.superblock)) co_return Verdict::lost;
   bool written = co_await write_superblock(wanted);
   if (!written) co_return Verdict::again;
   HeadView check;

@@ -68,12 +68,18 @@ struct Node : QuorumEvents {
       tick(Duration::milliseconds(1));
     }
   }
-  void arbitrate(uint64_t epoch, std::vector<Predecessor> predecessors) {
+  // `others`: further members of the view.
+  void arbitrate(uint64_t epoch, std::vector<Predecessor> predecessors, std::vector<uint64_t> others = {}) {
     result.reset();
     ArbitrationRequest r;
     r.view.set_epoch(epoch);
     r.view.set_owner(id);
-    r.view.add_members()->set_node(id);
+    others.push_back(static_cast<uint64_t>(id));
+    for (uint64_t member : others) {
+      auto* m = r.view.add_members();
+      m->set_node(static_cast<uint32_t>(member));
+      m->set_incarnation(member);
+    }
     r.predecessors = std::move(predecessors);
     r.patience = Duration::seconds(3);
     quorum.arbitrate(r);
@@ -186,11 +192,46 @@ TEST_F(QuorumTest, OldHolderNoticesThatItWasReplaced) {
 // A nominee that won and died before saying so is replaced against its own nominated key.
 TEST_F(QuorumTest, DeadWinnersKeyIsAPredecessor) {
   Node a(lun, 1, 1), b(lun, 2, 2);
-  a.arbitrate(2, {{Epoch{1}, NodeId{1}}});
+  a.arbitrate(2, {{Epoch{1}, NodeId{1}}}, {2});
   a.run(100);
   b.arbitrate(3, {{Epoch{1}, NodeId{1}}, {Epoch{2}, NodeId{1}}});
   b.run(300);
   EXPECT_TRUE(b.result && b.result->outcome == Outcome::won) << b.result->reason;
+}
+
+// b nominated a for epoch 2 with both; a, cut off, won epoch 2 by itself. The key is the same, the view is not.
+TEST_F(QuorumTest, NominatedKeyWonWithAnotherSetIsNotReplaced) {
+  Node a(lun, 1, 1), b(lun, 2, 2);
+  a.arbitrate(2, {{Epoch{1}, NodeId{1}}});
+  a.run(100);
+  b.arbitrate(3, {{Epoch{1}, NodeId{1}}, {Epoch{2}, NodeId{1}}});
+  b.run(300);
+  ASSERT_TRUE(b.result && b.result->outcome == Outcome::lost) << b.result->reason;
+  a.run(300);
+  EXPECT_TRUE(a.quorum.holding() && !a.quorum.degraded());
+  EXPECT_EQ(a.superseded, "");
+}
+
+// The same, and a's win becomes durable after b's first look: every interleaving of their commands.
+TEST_F(QuorumTest, OfTwoSetsUnderOneKeyOnlyOneWins) {
+  for (int lead = 0; lead < 24; ++lead) {
+    format(lun = testing::FakeLun(lun.data.size()));
+    Node a(lun, 1, 1), b(lun, 2, 2);
+    a.run(5);
+    b.run(5);
+    a.arbitrate(2, {{Epoch{1}, NodeId{1}}});
+    b.arbitrate(3, {{Epoch{1}, NodeId{1}}, {Epoch{2}, NodeId{1}}});
+    for (int i = 0; i < lead; ++i) a.step();
+    while (b.step() || a.step()) {
+    }
+    a.run(500);
+    b.run(500);
+    a.run(500);
+    const bool b_won = b.result && b.result->outcome == Outcome::won;
+    const bool a_lives = a.quorum.holding() && !a.quorum.degraded() && a.superseded.empty();
+    EXPECT_FALSE(b_won && a_lives) << "lead " << lead;
+    EXPECT_FALSE(b_won && a.result && a.result->outcome == Outcome::won && a.superseded.empty()) << "lead " << lead;
+  }
 }
 
 TEST_F(QuorumTest, LogReplaysWhatWasAppendedAcrossCheckpointsAndRings) {
