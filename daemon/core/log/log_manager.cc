@@ -7,6 +7,10 @@ namespace {
 constexpr Duration io_deadline = Duration::milliseconds(2000);
 constexpr uint64_t chunk_bytes = 256 * 1024;
 constexpr size_t batch_bytes_max = 1024 * 1024;
+
+tl::unexpected<Error> not_ours() {
+  return fail(ErrorCode::no_quorum, "this node cannot prove that the quorum LUN is still its own");
+}
 }  // namespace
 
 Task<LunResult> LogManager::read_range(uint64_t offset, uint64_t size) {
@@ -177,6 +181,8 @@ Task<void> LogManager::write_job(uint64_t life) {
     Status status;
     if (record.next.position_bytes - tail_bytes_ > ring_bytes_) {
       status = fail(ErrorCode::full, "the log on the quorum LUN is full and no checkpoint could be taken");
+    } else if (!may_write_()) {
+      status = not_ours();
     } else {
       LunOp op;
       op.kind = LunOp::Kind::write;
@@ -223,6 +229,8 @@ Task<void> LogManager::checkpoint_job(disk::Checkpoint checkpoint, uint64_t life
   // Payload first, header last: a torn checkpoint has no header, or one whose checksum does not fit.
   for (uint64_t at = block_bytes; status && at < bytes.size(); at += chunk_bytes) {
     if (life != life_) co_return;
+    if (!may_write_()) status = not_ours();
+    if (!status) break;
     LunOp op;
     op.kind = LunOp::Kind::write;
     op.offset_bytes = checkpoint_start_ + slot * checkpoint_slot_ + at;
@@ -231,6 +239,7 @@ Task<void> LogManager::checkpoint_job(disk::Checkpoint checkpoint, uint64_t life
     auto written = co_await lane_.run(op);
     if (!written.ok()) status = fail(written.code, "writing the checkpoint failed: " + written.message);
   }
+  if (status && !may_write_()) status = not_ours();
   if (status && life == life_) {
     LunOp op;
     op.kind = LunOp::Kind::write;

@@ -4,6 +4,7 @@
 //   R1  a record is written only at the cursor that recover() or the previous durable record left.
 //   R2  after a failed write nothing is appended until recover() has read the log again.
 //   R3  a checkpoint goes to the older slot, and the log space before it is reused only when it is durable.
+//   R4  nothing is written while may_write() is false.
 #pragma once
 
 #include <deque>
@@ -26,7 +27,10 @@ struct RecoveredLog {
 
 class LogManager {
  public:
-  explicit LogManager(LunLane& lane) : lane_(lane) {}
+  // `may_write` is asked before every write: a job that waited in the lane may come up when the node has learnt
+  // that the quorum is not its own any more.
+  explicit LogManager(LunLane& lane, std::function<bool()> may_write = [] { return true; })
+      : lane_(lane), may_write_(std::move(may_write)) {}
 
   // Reads the newest good checkpoint and every record after it; afterwards appends go behind the last one.
   // `superblock` gives the layout. `done` is called once, also on failure.
@@ -66,6 +70,7 @@ class LogManager {
                             std::function<void(const Status&)> done);
 
   LunLane& lane_;
+  std::function<bool()> may_write_;
   bool ready_ = false;
   bool writing_ = false;
   bool checkpointing_ = false;
