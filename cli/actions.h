@@ -26,6 +26,7 @@ struct ShowOptions {
 int cluster_set(Context&, const ChangeOptions&);
 int cluster_maintenance(Context&, const ChangeOptions&);
 int cluster_shutdown(Context&, const ChangeOptions&);
+int cluster_upgrade(Context&, const ChangeOptions&);
 int quorum_move(Context&, const ChangeOptions&);
 int node_pause(Context&, const ChangeOptions&);
 int node_resume(Context&, const ChangeOptions&);

@@ -61,6 +61,10 @@ int cluster_maintenance(Context& c, const ChangeOptions& o) {
       o.off ? "maintenance of " + what + " is over" : what + " is in maintenance: watched, not acted on");
 }
 
+int cluster_upgrade(Context& c, const ChangeOptions& o) {
+  return run(c, make(C::CLUSTER_UPGRADE, o), o, false, "the functional level is what every node speaks");
+}
+
 int cluster_shutdown(Context& c, const ChangeOptions& o) {
   if (int no = confirm(c, "This takes every group offline and stops the service on every node")) return no;
   return run(c, make(C::CLUSTER_SHUTDOWN, o), o, true, "the cluster shuts down");

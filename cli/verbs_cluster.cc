@@ -73,6 +73,10 @@ void add_cluster_verbs(CLI::App* root, Registry& r) {
   v->add_option("OBJECT", maintenance->object, "group:NAME or resource:NAME; nothing for the cluster");
   v->add_flag("--off", maintenance->off, "end it");
 
+  r.verb(cluster, "upgrade", "after every node was upgraded: allow what the new release brings",
+         "  holdfast cluster upgrade\nThere is no way back: an older release is not let in afterwards.",
+         std::make_shared<ChangeOptions>(), cluster_upgrade);
+
   v = r.verb(cluster, "shutdown", "orderly end: all groups offline, then the service on every node",
              "  holdfast cluster shutdown --yes --wait 300\nThe next start forms the cluster without waiting "
              "for missing nodes.",

@@ -15,11 +15,16 @@ elseif(HOLDFAST_SANITIZE STREQUAL "thread")
   target_compile_options(holdfast_flags INTERFACE -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan)
   target_link_options(holdfast_flags INTERFACE -fsanitize=thread)
 endif()
-if(HOLDFAST_NEXT_NEXT_VERSION)
-  target_compile_definitions(holdfast_flags INTERFACE HOLDFAST_VERSION_OFFSET=2)
-elseif(HOLDFAST_NEXT_VERSION)
-  target_compile_definitions(holdfast_flags INTERFACE HOLDFAST_VERSION_OFFSET=1)
-endif()
+
+# Upgrade tests run programs that speak the versions of the next release and of the one after it. They are the same
+# objects, with this one source compiled anew: HOLDFAST_VERSION_OFFSET is the distance.
+foreach(offset 1 2)
+  add_library(holdfast_version_${offset} OBJECT ${CMAKE_SOURCE_DIR}/daemon/base/version.cc)
+  target_link_libraries(holdfast_version_${offset} PRIVATE holdfast_flags)
+  target_compile_definitions(holdfast_version_${offset} PRIVATE HOLDFAST_VERSION_OFFSET=${offset})
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/next-${offset})
+  file(CREATE_LINK ${CMAKE_BINARY_DIR}/lib ${CMAKE_BINARY_DIR}/next-${offset}/lib SYMBOLIC)
+endforeach()
 
 # holdfast_library(NAME SOURCES a.cc b.cc LINK x y): a static library of one layer.
 function(holdfast_library name)
@@ -28,11 +33,21 @@ function(holdfast_library name)
   target_link_libraries(${name} PUBLIC holdfast_flags ${ARG_LINK})
 endfunction()
 
-# holdfast_program(NAME SOURCES a.cc LINK x y): a program, built into build/bin.
+# holdfast_program(NAME SOURCES a.cc LINK x y): a program, built into build/bin; and as the next releases, into
+# build/next-1/bin and build/next-2/bin.
 function(holdfast_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
-  add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE holdfast_flags ${ARG_LINK})
+  add_library(${name}_objects OBJECT ${ARG_SOURCES})
+  target_link_libraries(${name}_objects PUBLIC holdfast_flags ${ARG_LINK})
+  add_executable(${name})
+  target_link_libraries(${name} PRIVATE ${name}_objects)
+  foreach(offset 1 2)
+    # The linker takes the version from the object and leaves the library's alone.
+    add_executable(${name}-next-${offset} $<TARGET_OBJECTS:holdfast_version_${offset}>)
+    target_link_libraries(${name}-next-${offset} PRIVATE ${name}_objects)
+    set_target_properties(${name}-next-${offset} PROPERTIES OUTPUT_NAME ${name}
+      RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/next-${offset}/bin)
+  endforeach()
 endfunction()
 
 # holdfast_test(NAME SOURCES a_test.cc LINK x y [TIMEOUT seconds]): one GoogleTest program = one ctest test, label "unit".

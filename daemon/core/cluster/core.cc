@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/version.h"
 #include "core/properties/timing.h"
 
 namespace holdfast::core {
@@ -113,10 +114,16 @@ void Core::offer_roster(NodeSet to) {
   if (to.empty() || !updates_.ready()) return;
   wire::Peer m;
   m.mutable_roster()->set_sequence(updates_.committed().value);
+  m.mutable_roster()->set_functional_level(functional_level());
   auto* known = m.mutable_roster()->mutable_tree();
   *known = tree().to_proto("nodes");
   known->MergeFrom(tree().to_proto("revoked"));
   for (NodeId id : to) out_.messages.push_back({id, 0, m.SerializeAsString()});
+}
+
+std::string Core::too_old(uint64_t level) {
+  return "the functional level of the cluster is " + std::to_string(level) + ", this software (" +
+         version_text() + ") knows up to " + std::to_string(functional_level_max) + ": upgrade it";
 }
 
 void Core::learn_roster(NodeId from, const wire::Roster& roster) {
@@ -128,6 +135,9 @@ void Core::learn_roster(NodeId from, const wire::Roster& roster) {
     return;
   }
   roster_sequence_ = roster.sequence();
+  membership_.set_obstacle(roster.functional_level() > functional_level_max
+                               ? too_old(roster.functional_level())
+                               : "");
   config_.peers.clear();
   for (const auto& id : known.children("nodes"))
     config_.peers[NodeId{strtoull(id.c_str(), nullptr, 10)}] = known.text("nodes/" + id, "Name");
@@ -207,6 +217,7 @@ void Core::obey_database() {
   timing.quorum_stall_max = t.quorum_stall_max;
   membership_.set_timing(timing);
   if (!updates_.ready()) return;
+  if (functional_level() > functional_level_max && !leaving_) on_must_leave(too_old(functional_level()));
   if (recovered_once_ && !stale_stopping_ && tree().number(own, "Stopping") == 1 && !stopping_ && !leaving_) {
     stopping_ = true;
     stop_proposed_ = true;

@@ -85,6 +85,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   void continue_leaving();
   void obey_database();
   void offer_roster(NodeSet to);
+  static std::string too_old(uint64_t level);
   Instant deadline() const;
 
   // core_api.cc
@@ -108,6 +109,9 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   void on_must_leave(const std::string& reason) override;
   bool connected(NodeId peer) const override { return connected_.contains(peer); }
   NodeSet configured() const override;
+  uint32_t functional_level() const override {
+    return static_cast<uint32_t>(tree().number("cluster", "FunctionalLevel"));
+  }
   std::string node_name(NodeId id) const override;
   void trace(const std::string& text) override { out_.trace.push_back(text); }
   // UpdateEvents

@@ -112,7 +112,9 @@ void Core::handle(const ApiRequested& e) {
 
 void Core::start_command(Call call) {
   ++call.attempts;
-  auto plan = plan_command(tree(), call.command, {config_.self, members(), wall_ms_, call.who});
+  CommandContext context{config_.self, members(), {{config_.self, protocol_version_max}}, wall_ms_, call.who};
+  for (const auto& [id, peer] : membership_.peers()) context.version_max[id] = peer.version_max;
+  auto plan = plan_command(tree(), call.command, context);
   if (!plan) {
     answer_error(call.client, call.id, plan.error());
     return;

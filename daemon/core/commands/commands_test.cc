@@ -223,6 +223,26 @@ TEST(Commands, MovingResourcesBetweenGroups) {
   EXPECT_TRUE(check_schema(tree));
 }
 
+TEST(Commands, FunctionalLevelRisesToWhatEveryNodeSpeaks) {
+  Tree tree = small_cluster();
+  apply(tree, Edit().set("cluster", "FunctionalLevel", uint64_t{2}).done());
+  api::Command command;
+  command.set_verb(api::Command::CLUSTER_UPGRADE);
+  auto one_is_old = context();
+  one_is_old.version_max[NodeId{2}] = 2;
+  auto same = plan_command(tree, command, one_is_old);
+  ASSERT_TRUE(same);
+  EXPECT_EQ(same->transaction.changes_size(), 0);
+  EXPECT_EQ(same->text, "2");
+  auto one_is_down = plan_command(tree, command, context(NodeSet(3)));
+  ASSERT_FALSE(one_is_down);
+  EXPECT_EQ(one_is_down.error().code, ErrorCode::busy);
+  auto all = plan_command(tree, command, context());
+  ASSERT_TRUE(all);
+  apply(tree, all->transaction);
+  EXPECT_EQ(tree.number("cluster", "FunctionalLevel"), 3u);
+}
+
 TEST(Commands, MaintenanceShutdownAndFail) {
   Tree tree = small_cluster();
   ASSERT_TRUE(run(tree, Asked(C::CLUSTER_MAINTENANCE, "group:web").with("Maintenance", "1")));

@@ -46,6 +46,32 @@ Status Planner::cluster_shutdown() {
   return {};
 }
 
+Status Planner::cluster_upgrade() {
+  HOLDFAST_CHECK(only_properties({}));
+  uint32_t common = 0;
+  for (const auto& node : all_nodes(tree_)) {
+    auto speaks = context_.version_max.find(node.id);
+    // What a node that is away speaks is not known, and after the change it might not be let in again.
+    if (!context_.members.contains(node.id) || speaks == context_.version_max.end())
+      return refuse(ErrorCode::busy, "node '" + node.name + "' is down, and its version is not known",
+                    "start it, or evict it: 'holdfast node evict " + node.name + "'");
+    common = common == 0 ? speaks->second : std::min(common, speaks->second);
+    rely_on(node.key, "Fingerprint");
+  }
+  const uint64_t now = tree_.number("cluster", "FunctionalLevel");
+  change_structure();
+  rely_on("cluster", "FunctionalLevel");
+  plan_.text = std::to_string(std::max<uint64_t>(now, common));
+  if (common <= now) {
+    plan_.remark = "the functional level is " + std::to_string(now) + " already; not every node speaks more";
+    edit_ = Edit();
+    return {};
+  }
+  put("cluster", "FunctionalLevel", number_value(common));
+  plan_.remark = "the functional level is " + std::to_string(common) + " now, it was " + std::to_string(now);
+  return {};
+}
+
 Status Planner::quorum_move() {
   HOLDFAST_CHECK(only_properties({}));
   HOLDFAST_TRY(NodeRecord node, need_node(command_.target()));

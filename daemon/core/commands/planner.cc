@@ -36,6 +36,7 @@ Result<CommandPlan> Planner::plan() {
       {C::CLUSTER_SET, &Planner::cluster_set},
       {C::CLUSTER_MAINTENANCE, &Planner::cluster_maintenance},
       {C::CLUSTER_SHUTDOWN, &Planner::cluster_shutdown},
+      {C::CLUSTER_UPGRADE, &Planner::cluster_upgrade},
       {C::QUORUM_MOVE, &Planner::quorum_move},
       {C::NODE_ADD, &Planner::node_add},
       {C::NODE_PAUSE, &Planner::node_pause},
@@ -78,6 +79,8 @@ std::string Planner::describe() const {
       return object_.empty() ? "set maintenance of the cluster" : "set maintenance of" + name;
     case C::CLUSTER_SHUTDOWN:
       return "shut the cluster down";
+    case C::CLUSTER_UPGRADE:
+      return "raise the functional level of the cluster";
     case C::QUORUM_MOVE:
       return "move the quorum" + target;
     case C::NODE_ADD:

@@ -24,6 +24,7 @@ class Planner {
   Status cluster_set();
   Status cluster_maintenance();
   Status cluster_shutdown();
+  Status cluster_upgrade();
   Status quorum_move();
   // plan_node.cc
   Status node_add();

@@ -33,7 +33,9 @@ struct Asked {
 constexpr uint64_t wall_time_ms = 1'800'000'000'000;
 
 inline CommandContext context(NodeSet members = NodeSet(7)) {
-  return {NodeId{1}, members, wall_time_ms, "root via test"};
+  CommandContext c{NodeId{1}, members, {}, wall_time_ms, "root via test"};
+  for (NodeId id : members) c.version_max[id] = 3;
+  return c;
 }
 
 inline uint64_t next_sequence(const Tree& tree) {

@@ -9,6 +9,7 @@ constexpr Duration join_grace = Duration::milliseconds(1000);  // listen at leas
 }
 
 std::string Membership::why_not_form(Instant now) const {
+  if (!obstacle_.empty()) return obstacle_;
   if (now - started_at_ < join_grace + timing_.timeout) return "listening for a cluster to join";
   if (now < form_blocked_until_) return phase_reason_;
   for (const auto& [id, peer] : peers_)

@@ -347,6 +347,7 @@ void Membership::consider_join(Instant now) {
     if (it == peers_.end() || it->second.phase != Phase::joining || it->second.going ||
         !heard_recently(id, now))
       continue;
+    if (it->second.version_max < events_.functional_level()) continue;
     if (!events_.connected(id) || !it->second.heard.contains_all(view_.set())) continue;
     bool all_hear_it = true;
     for (NodeId m : view_.set())

@@ -70,6 +70,7 @@ class MembershipEvents {
   virtual void on_must_leave(const std::string& reason) = 0;
   virtual bool connected(NodeId peer) const = 0;  // a TLS session exists
   virtual NodeSet configured() const = 0;         // nodes of the database (or of the configuration file)
+  virtual uint32_t functional_level() const = 0;  // of the database; a node that speaks less is not let in
   virtual std::string node_name(NodeId id) const = 0;
   virtual void trace(const std::string& text) = 0;
 };
@@ -119,6 +120,8 @@ class Membership {
   void leave(const std::string& reason, Instant now);
   void resources_ended(Instant now);
   void set_timing(const MembershipTiming& timing) { timing_ = timing; }
+  // Why this node must stay outside; "" = nothing. It neither forms nor asks to join meanwhile.
+  void set_obstacle(std::string why) { obstacle_ = std::move(why); }
   void set_load(wire::Load load) { load_ = load; }
   void set_applied(Sequence applied) { applied_ = applied; }
   // Joins are possible only while the view is recovered.
@@ -209,6 +212,7 @@ class Membership {
   MembershipEvents& events_;
   Phase phase_ = Phase::joining;
   std::string phase_reason_;
+  std::string obstacle_;
   View view_;
   std::map<NodeId, PeerInfo> peers_;
   std::optional<Regroup> regroup_;
