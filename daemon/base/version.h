@@ -2,8 +2,8 @@
 // cluster's *functional level* (in the database) decides which updates may be issued. N joins N-1, N and N+1;
 // N+2 is refused.
 //
-// Values are in version.cc alone, so that the programs of the upgrade tests, which play the next releases, are
-// these objects with that one exchanged.
+// Values are in version.cc alone, so that the programs of the upgrade tests, which play the next releases,
+// are these objects with that one exchanged.
 #pragma once
 
 #include <cstdint>

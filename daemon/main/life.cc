@@ -122,7 +122,9 @@ Status Life::start() {
   if (!credentials_.authority_key_pem.empty())
     transport_->set_enrollment_async(
         [this](const pki::EnrollAsk& ask, std::function<void(Result<pki::EnrollAnswer>)> reply) {
-          if (!core_->updates().ready()) {
+          // In a regroup the change waits for the next view.
+          const core::Phase phase = core_->membership().phase();
+          if (phase != core::Phase::member && phase != core::Phase::regroup) {
             reply(fail(ErrorCode::not_member, "this node is not in the cluster at present", 0,
                        "try again when it is"));
             return;

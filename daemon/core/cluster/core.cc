@@ -135,9 +135,8 @@ void Core::learn_roster(NodeId from, const wire::Roster& roster) {
     return;
   }
   roster_sequence_ = roster.sequence();
-  membership_.set_obstacle(roster.functional_level() > functional_level_max
-                               ? too_old(roster.functional_level())
-                               : "");
+  membership_.set_obstacle(
+      roster.functional_level() > functional_level_max ? too_old(roster.functional_level()) : "");
   config_.peers.clear();
   for (const auto& id : known.children("nodes"))
     config_.peers[NodeId{strtoull(id.c_str(), nullptr, 10)}] = known.text("nodes/" + id, "Name");

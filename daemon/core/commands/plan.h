@@ -20,8 +20,8 @@
 namespace holdfast::core {
 
 struct CommandContext {
-  NodeId self;      // who plans
-  NodeSet members;  // of the present view
+  NodeId self;                             // who plans
+  NodeSet members;                         // of the present view
   std::map<NodeId, uint32_t> version_max;  // of the members: the highest version that each speaks
   uint64_t wall_time_ms = 0;
   std::string who;  // "root via holdfast", for the cause

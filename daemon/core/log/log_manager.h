@@ -27,9 +27,10 @@ struct RecoveredLog {
 
 class LogManager {
  public:
-  // `may_write` is asked before every write: a job that waited in the lane may come up when the node has learnt
-  // that the quorum is not its own any more.
-  explicit LogManager(LunLane& lane, std::function<bool()> may_write = [] { return true; })
+  // `may_write` is asked before every write: a job that waited in the lane may come up when the node has
+  // learnt that the quorum is not its own any more.
+  explicit LogManager(
+      LunLane& lane, std::function<bool()> may_write = [] { return true; })
       : lane_(lane), may_write_(std::move(may_write)) {}
 
   // Reads the newest good checkpoint and every record after it; afterwards appends go behind the last one.

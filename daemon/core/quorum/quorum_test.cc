@@ -199,7 +199,8 @@ TEST_F(QuorumTest, DeadWinnersKeyIsAPredecessor) {
   EXPECT_TRUE(b.result && b.result->outcome == Outcome::won) << b.result->reason;
 }
 
-// b nominated a for epoch 2 with both; a, cut off, won epoch 2 by itself. The key is the same, the view is not.
+// b nominated a for epoch 2 with both; a, cut off, won epoch 2 by itself. The key is the same, the view is
+// not.
 TEST_F(QuorumTest, NominatedKeyWonWithAnotherSetIsNotReplaced) {
   Node a(lun, 1, 1), b(lun, 2, 2);
   a.arbitrate(2, {{Epoch{1}, NodeId{1}}});
@@ -230,7 +231,8 @@ TEST_F(QuorumTest, OfTwoSetsUnderOneKeyOnlyOneWins) {
     const bool b_won = b.result && b.result->outcome == Outcome::won;
     const bool a_lives = a.quorum.holding() && !a.quorum.degraded() && a.superseded.empty();
     EXPECT_FALSE(b_won && a_lives) << "lead " << lead;
-    EXPECT_FALSE(b_won && a.result && a.result->outcome == Outcome::won && a.superseded.empty()) << "lead " << lead;
+    EXPECT_FALSE(b_won && a.result && a.result->outcome == Outcome::won && a.superseded.empty())
+        << "lead " << lead;
   }
 }
 
