@@ -13,7 +13,7 @@ struct ProbeSettings {
   int count = 3;
   // RFC 5227 waits 1 to 2 s between probes, for slow switches. On a cluster's network, whose ports forward
   // already, an owner answers within a millisecond.
-  Duration interval = Duration::milliseconds(30);
+  Duration interval = Duration::milliseconds(20);
 };
 
 // Asks who has the address. The MAC of the one who answers or probes for it as well, or nothing.

@@ -24,7 +24,7 @@ Result<Settings> Settings::read(const sdk::Context& context) {
                context.milliseconds("RefreshInterval", std::min<int64_t>(500, valid * 250), 50, valid * 500));
   HOLDFAST_TRY(int64_t probes, context.number("ProbeCount", 3, 0, 20));
   s.probe.count = static_cast<int>(probes);
-  HOLDFAST_TRY(s.probe.interval, context.milliseconds("ProbeInterval", 30, 1, 2000));
+  HOLDFAST_TRY(s.probe.interval, context.milliseconds("ProbeInterval", 20, 1, 2000));
   HOLDFAST_TRY(s.await_conflict, context.milliseconds("AwaitConflict", 3000, 0, 600000));
   HOLDFAST_TRY(int64_t announcements, context.number("AnnounceCount", 5, 0, 100));
   s.announce_count = static_cast<int>(announcements);

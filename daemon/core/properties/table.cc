@@ -133,7 +133,7 @@ constexpr Property table[] = {
   of("ip-address", number(P, "ValidLifetime", 2, "the kernel removes the address when it was not refreshed for so long").range(1, 3600).in("s")),
   of("ip-address", number(P, "RefreshInterval", 0, "time between refreshes; absent: a quarter of ValidLifetime, at most 500").none().range(50, 1'800'000).in("ms")),
   of("ip-address", number(P, "ProbeCount", 3, "duplicate probes before the address is taken").range(0, 20)),
-  of("ip-address", number(P, "ProbeInterval", 30, "time between two probes").range(1, 2000).in("ms")),
+  of("ip-address", number(P, "ProbeInterval", 20, "time between two probes").range(1, 2000).in("ms")),
   of("ip-address", number(P, "AwaitConflict", 3000, "an address that still answers is awaited so long, then taken").range(0, 600000).in("ms")),
   of("ip-address", number(P, "AnnounceCount", 5, "announcements after it was taken").range(0, 100)),
   of("ip-address", number(P, "AnnounceInterval", 500, "time between two announcements").range(10, 60000).in("ms")),
