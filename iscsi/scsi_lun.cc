@@ -142,9 +142,23 @@ Status ScsiLun::test_unit_ready(Duration limit) {
 
 Status ScsiLun::reserve_out(ReserveOut action, const ReserveOutParameters& parameters, Duration limit) {
   std::vector<uint8_t> list;
-  HOLDFAST_TRY([[maybe_unused]] size_t got,
-               run(reserve_out_command(action, parameters, list), Deadline(limit)));
-  return {};
+  const Deadline deadline(limit);
+  auto answer = run(reserve_out_command(action, parameters, list), deadline);
+  if (answer) return {};
+  // LIO says "not ready, logical unit communication failure" (02/0800) to RESERVE, RELEASE and CLEAR of an
+  // initiator that is not registered, where SPC-4 wants a reservation conflict. A caller that was preempted
+  // meanwhile must learn that, and not be told to try again. Only the list of keys tells the two apart.
+  const bool about_own_key =
+      action == ReserveOut::reserve || action == ReserveOut::release || action == ReserveOut::clear;
+  if (about_own_key && answer.error().code == ErrorCode::busy && !deadline.passed()) {
+    std::vector<uint8_t> listed;
+    HOLDFAST_CHECK(fetch_reserve_in(ReserveIn::read_keys, listed, deadline));
+    HOLDFAST_TRY(RegisteredKeys registered, decode_keys(listed));
+    if (std::find(registered.keys.begin(), registered.keys.end(), parameters.key) == registered.keys.end())
+      return fail(ErrorCode::conflict,
+                  answer.error().message + "; " + to_string(parameters.key) + " is not registered");
+  }
+  return fail(std::move(answer.error()));
 }
 
 Status ScsiLun::register_key(ReservationKey existing, ReservationKey wanted, Duration limit) {

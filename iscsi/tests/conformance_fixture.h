@@ -1,12 +1,17 @@
 // What the conformance tests share: sessions of several initiators to one LUN, on a private tgtd or, with
-// HOLDFAST_TEST_LUN=iscsi://… or /dev/…, on any LUN whose content may be destroyed (a lab machine).
+// HOLDFAST_TEST_LUN=iscsi://… or /dev/…, on any LUN whose content may be destroyed (a lab machine). A kernel
+// disk is one initiator; several of one LUN, /dev/sda,/dev/sdb,… with a session and a name (…:node1, …:node2)
+// each, are several.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "iscsi/deadline.h"
 #include "iscsi/helper_process.h"
@@ -42,6 +47,14 @@ inline ReservationKey key_of(uint64_t epoch, uint64_t node) {
 inline const char* external_lun() {
   return getenv("HOLDFAST_TEST_LUN");
 }
+// The disks of HOLDFAST_TEST_LUN, one for each initiator; empty when a URL or nothing is given.
+inline std::vector<std::string> external_disks() {
+  std::vector<std::string> out;
+  if (external_lun() == nullptr || !std::string_view(external_lun()).starts_with("/dev/")) return out;
+  std::istringstream list(external_lun());
+  for (std::string disk; std::getline(list, disk, ',');) out.push_back(disk);
+  return out;
+}
 
 inline Attachment attach(const std::string& url, int node) {
   Attachment out = Attachment::parse(url).value();
@@ -66,15 +79,24 @@ class LunTest : public ::testing::Test {
     ASSERT_TRUE(first->clear(key_of(1, 63), soon));
     caps_ = first->capabilities(soon).value();
   }
-  std::string url() const { return target_ ? target_->url() : external_lun(); }
-  std::unique_ptr<Lun> connect(int node) {
-    auto lun = make_test_lun(attach(url(), node));
+  std::string url(int node = 1) const {
+    const auto disks = external_disks();
+    if (!disks.empty()) return disks.at(static_cast<size_t>(node) - 1);
+    return target_ ? target_->url() : external_lun();
+  }
+  std::unique_ptr<Lun> connect(int node, bool persist = false) {
+    Attachment attachment = attach(url(node), node);
+    attachment.persist_through_power_loss = persist;
+    auto lun = make_test_lun(attachment);
     auto opened = lun->open(soon);
     EXPECT_TRUE(opened.has_value()) << opened.error().text();
     return lun;
   }
-  // A block device is one nexus: several nodes need several machines.
-  bool one_nexus_only() const { return url().starts_with("/dev/"); }
+  // A block device is one nexus.
+  static bool has_initiators(size_t wanted) {
+    const auto disks = external_disks();
+    return disks.empty() || disks.size() >= wanted;
+  }
 
   std::unique_ptr<TgtdTarget> target_;
   Capabilities caps_;

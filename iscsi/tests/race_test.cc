@@ -69,14 +69,14 @@ void run_race(std::vector<std::unique_ptr<Lun>>& luns, bool holder_defends) {
 }
 
 TEST_F(RaceTest, HolderAgainstTwoChallengers) {
-  if (one_nexus_only()) GTEST_SKIP() << "needs three initiators";
+  if (!has_initiators(3)) GTEST_SKIP() << "needs three initiators";
   std::vector<std::unique_ptr<Lun>> luns;
   for (int node = 1; node <= 3; ++node) luns.push_back(connect(node));
   run_race(luns, true);
 }
 
 TEST_F(RaceTest, TwoChallengersAgainstASilentHolder) {
-  if (one_nexus_only()) GTEST_SKIP() << "needs three initiators";
+  if (!has_initiators(3)) GTEST_SKIP() << "needs three initiators";
   std::vector<std::unique_ptr<Lun>> luns;
   for (int node = 1; node <= 3; ++node) luns.push_back(connect(node));
   run_race(luns, false);

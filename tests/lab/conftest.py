@@ -11,13 +11,14 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from holdfast_lab import Lab, config
 
+_figures: list[str] = []
 _report_key = pytest.StashKey[dict[str, pytest.CollectReport]]()
 
 
@@ -78,6 +79,25 @@ def lab(request: pytest.FixtureRequest, lab_options: dict[str, Any]) -> Iterator
             made.dump(_artifacts(request.module.__name__ + "-boot"))
             raise
         yield made
+
+
+@pytest.fixture
+def figures(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Prints a measured figure at once, past pytest's capture (campaigns take hours), and again at the end of the run."""
+
+    def note(text: str) -> None:
+        _figures.append(text)
+        with capsys.disabled():
+            print(f"\n  {text}", end="", flush=True)
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _figures:
+        terminalreporter.section("figures")
+        for text in _figures:
+            terminalreporter.line(text)
 
 
 @pytest.fixture(autouse=True)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+from .config import patient
 from .lab import Lab
 from .machine import Machine
 
 HERE = Path(__file__).resolve().parents[1]
 RECORDS = "/usr/local/lib/holdfast-demo/record_service.py"
 PORT = 9000
+TAIL_MB = 16
+SCRIBBLER = "/usr/local/lib/holdfast-demo/scribbler.py"
 
 
 class LabCluster:
@@ -40,7 +44,8 @@ class LabCluster:
             node.check(f"holdfast cluster join {token}", timeout=180)
         for node in self.nodes:
             self.wait_member(node)
-            node.run("sync")
+            # The command line enabled the unit, but the root of a guest forgets that at every boot.
+            node.enable("holdfastd.service")
         # Four emulated machines share two cores: heartbeats get more patience than on real hardware.
         first.check(f"holdfast cluster set HeartbeatTimeoutMs={self.timeout_ms} UpdateTimeoutMs=15000", timeout=60)
 
@@ -48,7 +53,7 @@ class LabCluster:
         return json.loads(node.check("holdfast cluster status --json", timeout=30))
 
     def wait(self, what: str, condition: Any, timeout: float = 120.0) -> Any:
-        limit = time.monotonic() + timeout
+        limit = time.monotonic() + patient(timeout)
         seen: Any = None
         while True:
             try:
@@ -58,7 +63,7 @@ class LabCluster:
             except Exception as error:  # noqa: BLE001 - a machine that is down answers nothing: not yet
                 seen = error
             if time.monotonic() > limit:
-                raise AssertionError(f"not within {timeout:.0f} s: {what}; last seen: {seen}")
+                raise AssertionError(f"not within {patient(timeout):.0f} s: {what}; last seen: {seen}")
             time.sleep(0.2)
 
     def wait_member(self, node: Machine, timeout: float = 180.0) -> None:
@@ -74,10 +79,10 @@ class LabCluster:
         first = self.nodes[0]
         naa = "naa." + self.lab.storage.luns[1].naa.removeprefix("naa.")
         for node in self.nodes:
-            node.put(RECORDS, HERE / "record_service.py", mode=0o755)
-            node.check("mkdir -p /mnt/records")
+            node.put(RECORDS, HERE / "record_service.py", mode=0o755, persist=True)
         disk = self.lab.attach_data([first])[first.name][1]
-        first.check(f"wipefs -qa {disk}; mkfs.ext4 -q -F {disk} && sync", timeout=120)
+        # The file system ends before the disk does: what lies behind it belongs to `Scribbler`.
+        first.check(f"wipefs -qa {disk}; mkfs.ext4 -q -F {disk} {self.lab.storage.luns[1].megabytes - TAIL_MB}M && sync", timeout=120)
         self.lab.attach_data()
         make = f"holdfast resource create %s --group {group} --type %s %s"
         first.check(f"holdfast group create {group}")
@@ -100,8 +105,6 @@ class LabCluster:
 
     def client(self, log: Path, interval: float = 0.05) -> Any:
         """The outside client: writes numbered records through the address until it gets SIGTERM, then verifies."""
-        import subprocess
-
         return self.lab.outside_popen(["/usr/bin/python3", str(HERE / "record_client.py"), "--connect", f"{self.address}:{PORT}",
                                        "--interval", str(interval), "--log", str(log)],
                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -109,3 +112,58 @@ class LabCluster:
     def events(self, node: Machine) -> list[dict[str, Any]]:
         text = node.check("timeout 5 holdfast events --json", timeout=30)
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    # -- what is really on the shared disk ---------------------------------------------------------------------
+    @property
+    def disk_image(self) -> Path:
+        """The data LUN as the host sees it: what arrived at the target, whatever any guest believes."""
+        return self.lab.storage.lun_image(1)
+
+    def fsck(self, group: str = "records") -> None:
+        """Takes the group offline and has the file system on the LUN's image checked in full; it must be clean."""
+        witness = next(n for n in self.nodes if n.running)
+        witness.check(f"holdfast --wait 60 group offline {group}", timeout=90)
+        done = subprocess.run(["/sbin/e2fsck", "-fn", str(self.disk_image)], stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, f"e2fsck found something ({done.returncode}):\n{done.stdout}"
+        # -n does not replay: a journal that needs it would mean that the unmount was not a clean one.
+        state = subprocess.run(["/sbin/dumpe2fs", "-h", str(self.disk_image)], text=True, capture_output=True, check=True).stdout
+        assert "needs_recovery" not in state and "Filesystem state:         clean" in state, state
+        witness.check(f"holdfast --wait 120 group online {group}", timeout=150)
+
+
+class Scribbler:
+    """A program on one node that writes to the shared disk behind everybody's back, past the page cache.
+
+    It is the old owner's write that must not arrive: it numbers its writes and notes in the guest which of them the
+    disk took. It writes behind the end of the file system, so it harms nobody; the number that is really on the disk
+    is read on the host.
+    """
+
+    def __init__(self, cluster: LabCluster, node: Machine):
+        self.cluster, self.node = cluster, node
+        self.offset = (cluster.lab.storage.luns[1].megabytes << 20) - 4096
+
+    def __enter__(self) -> Scribbler:
+        self.node.put(SCRIBBLER, HERE / "scribbler.py", mode=0o755)
+        disk = self.node.data_disks([1])[1]
+        # A unit of its own: nothing of the cluster's knows of it or ends it.
+        self.node.check(f"rm -f /run/scribbler; systemd-run --quiet --unit=scribbler --collect "
+                        f"/usr/bin/python3 {SCRIBBLER} {disk} {self.offset} /run/scribbler")
+        start = self.on_disk()
+        self.cluster.wait("the scribbler writes", lambda: self.on_disk() not in (start, 0), 60)
+        return self
+
+    def on_disk(self) -> int:
+        """The number of the last write that arrived."""
+        with open(self.cluster.disk_image, "rb") as image:
+            image.seek(self.offset)
+            return int.from_bytes(image.read(8), "little")
+
+    def tried(self) -> tuple[int, int, str]:
+        """How many writes the guest tried, how many the disk refused, and the last refusal."""
+        tried, refused, *why = self.node.check("cat /run/scribbler").split(maxsplit=2)
+        return int(tried), int(refused), why[0] if why else ""
+
+    def __exit__(self, *error: Any) -> None:
+        self.node.run("systemctl stop scribbler.service", timeout=60)

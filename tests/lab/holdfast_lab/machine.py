@@ -260,7 +260,7 @@ class Machine:
 
     def power_off(self, timeout: float = 60.0) -> None:
         """Orderly shutdown by the guest itself, awaited."""
-        self._quietly("systemctl poweroff" if self.spec.role == "node" else "sync; echo o >/proc/sysrq-trigger")
+        self.quietly("systemctl poweroff" if self.spec.role == "node" else "sync; echo o >/proc/sysrq-trigger")
         self._process.wait_gone(timeout)
         self._process.kill()
         self._forget()
@@ -269,7 +269,7 @@ class Machine:
         """Orderly reboot, awaited until the machine is ready again. Only its own disk and the shared ones persist."""
         before = self.boot_id()
         self._restarted()
-        self._quietly("systemctl reboot" if self.spec.role == "node" else "sync; echo b >/proc/sysrq-trigger")
+        self.quietly("systemctl reboot" if self.spec.role == "node" else "sync; echo b >/proc/sysrq-trigger")
         self.wait_reboot(before, timeout)
 
     def wait_reboot(self, before: str, timeout: float | None = None) -> None:
@@ -286,12 +286,12 @@ class Machine:
     def panic(self) -> None:
         """A kernel panic; the machine reboots by itself (panic=-1). Use `wait_reboot` afterwards."""
         self._restarted()
-        self._quietly("echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger")
+        self.quietly("echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger")
 
     def _restarted(self) -> None:
         self._started_at = time.monotonic()
 
-    def _quietly(self, command: str) -> None:
+    def quietly(self, command: str) -> None:
         """A command after which the agent may not answer any more."""
         try:
             # Not the emergency port: the hello that watches for the reboot would kill the command there.

@@ -65,6 +65,10 @@ class Storage(Machine):
         """Address of the first portal (port 3260)."""
         return self.ip(self.portal_nets[0])
 
+    def lun_image(self, number: int) -> Path:
+        """The file of the host that is this LUN. Readable at any time: what was acknowledged to a guest is in it."""
+        return next(disk.path for disk in self.spec.disks if disk.serial == f"lun{number}")
+
     def wait_ready(self, timeout: float | None = None) -> None:
         self.wait_agent(timeout)
         self.start_target()
