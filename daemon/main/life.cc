@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/version.h"
+#include "core/properties/timing.h"
 #include "main/enrollment.h"
 #include "main/journal.h"
 
@@ -163,7 +164,7 @@ Status Life::start() {
   m.hello.set_cluster_name(config_.cluster_name);
   m.hello.set_node_name(config_.node_name);
   m.hello.set_node_id(static_cast<uint32_t>(config_.node.value));
-  m.hello.set_silence_ms(2000);
+  m.hello.set_silence_ms(static_cast<uint32_t>(core::timing_from(known_tree_).monitor_silence.ms()));
   m.hello.set_state_dir(config_.state_dir);
   for (const auto& dir : config_.plugin_dirs) m.hello.add_plugin_dirs(dir);
   monitor_ = std::make_unique<MonitorLink>(

@@ -215,6 +215,7 @@ void Core::obey_database() {
   timing.lease_margin = t.lease_margin;
   timing.quorum_stall_max = t.quorum_stall_max;
   membership_.set_timing(timing);
+  updates_.set_ack_timeout(t.update_timeout);
   if (!updates_.ready()) return;
   if (functional_level() > functional_level_max && !leaving_) on_must_leave(too_old(functional_level()));
   if (recovered_once_ && !stale_stopping_ && tree().number(own, "Stopping") == 1 && !stopping_ && !leaving_) {

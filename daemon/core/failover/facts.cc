@@ -44,7 +44,11 @@ ResourceFacts read_resource(const Tree& tree, const std::string& resource) {
   facts.restart_delay = milliseconds(tree, path, "RestartDelay", 500);
   facts.pending_timeout = milliseconds(tree, path, "PendingTimeout", 180'000);
   facts.looks_alive_ms = tree.number(path, "LooksAlivePollInterval", 5000);
-  facts.is_alive_ms = tree.number(path, "IsAlivePollInterval", 10'000);
+  // The check of a reservation is the disk's own interval, unless the common one is set.
+  const uint64_t thorough = tree.text(path, "Type") == "physical-disk"
+                                ? tree.number(path + "/Parameters", "DiskArbInterval", 3) * 1000
+                                : 10'000;
+  facts.is_alive_ms = tree.number(path, "IsAlivePollInterval", thorough);
   facts.retry_period_ms = tree.number(path, "RetryPeriodOnFailure", 3'600'000);
   return facts;
 }

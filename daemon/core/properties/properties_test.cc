@@ -22,7 +22,7 @@ TEST(Properties, ParsesByType) {
   EXPECT_EQ(parse_property(Scope::group, "", "FailoverThreshold", in("nodes-1"))->number(), 0xFFFFFFFFu);
   EXPECT_EQ(parse_property(Scope::group, "", "FailoverThreshold", in("0xA"))->number(), 10u);
   EXPECT_EQ(parse_property(Scope::resource, "", "RestartAction", in("restartnonotify"))->number(), 1u);
-  EXPECT_EQ(parse_property(Scope::resource, "", "SeparateMonitor", in("yes"))->number(), 1u);
+  EXPECT_EQ(parse_property(Scope::resource, "ip-address", "FailOnCarrierLoss", in("yes"))->text(), "1");
   EXPECT_EQ(parse_property(Scope::group, "", "PreferredOwners", in("n1,n2"))->list().items_size(), 2);
   EXPECT_EQ(parse_property(Scope::group, "", "PreferredOwners", in(""))->list().items_size(), 0);
   EXPECT_EQ(parse_property(Scope::group, "", "FailbackWindowStart", in("-1"))->kind_case(),
@@ -69,7 +69,8 @@ TEST(Properties, RefusalsNameTheWayOut) {
        "a resource of type 'filesystem' has no property 'MountPint' (did you mean MountPoint?)"},
       {Scope::resource, "my-type", "RestartThreshhold", in("1"),
        "a resource of type 'my-type' has no property 'RestartThreshhold' (did you mean RestartThreshold?)"},
-      {Scope::resource, "", "SeparateMonitor", in("2"), "'2' does not suit SeparateMonitor: it takes 0 or 1"},
+      {Scope::resource, "ip-address", "FailOnCarrierLoss", in("2"),
+       "'2' does not suit FailOnCarrierLoss: it takes 0 or 1"},
       {Scope::resource, "", "PossibleOwners", in("n1,,n2"),
        "'' does not suit PossibleOwners: it takes a list of non-empty items without control characters"},
   };

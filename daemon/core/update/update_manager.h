@@ -58,6 +58,8 @@ class UpdateManager {
   // (it may still take effect).
   void submit(Transaction transaction, std::string cause, Instant now, Done done);
 
+  void set_ack_timeout(Duration d) { limits_.ack_timeout = d; }
+
   // A view was installed. `superblock`: layout of the LUN, when this node is its owner.
   void on_view(const View& view, const disk::Superblock* superblock, Instant now);
   // A regroup began, or the node leaves: nothing new is ordered.
