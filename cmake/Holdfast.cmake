@@ -41,6 +41,9 @@ function(holdfast_program name)
   target_link_libraries(${name}_objects PUBLIC holdfast_flags ${ARG_LINK})
   add_executable(${name})
   target_link_libraries(${name} PRIVATE ${name}_objects)
+  if(HOLDFAST_SANITIZE)
+    return()
+  endif()
   foreach(offset 1 2)
     # The linker takes the version from the object and leaves the library's alone.
     add_executable(${name}-next-${offset} $<TARGET_OBJECTS:holdfast_version_${offset}>)
@@ -50,15 +53,26 @@ function(holdfast_program name)
   endforeach()
 endfunction()
 
-# holdfast_test(NAME SOURCES a_test.cc LINK x y [TIMEOUT seconds]): one GoogleTest program = one ctest test, label "unit".
+# What the thread sanitizer is for: the tests of everything that has threads.
+add_custom_target(tsan_tests)
+
+# holdfast_test(NAME SOURCES a_test.cc LINK x y [TIMEOUT seconds] [THREADED]): one GoogleTest program = one ctest test,
+# label "unit"; THREADED: also label "adapters".
 function(holdfast_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "THREADED" "TIMEOUT" "SOURCES;LINK" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
+  endif()
+  if(HOLDFAST_SANITIZE)
+    math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * 5")
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE holdfast_flags ${ARG_LINK} gtest gtest_main gmock Threads::Threads)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS unit)
+  if(ARG_THREADED)
+    add_dependencies(tsan_tests ${name})
+    set_tests_properties(${name} PROPERTIES LABELS "unit;adapters")
+  endif()
 endfunction()

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -23,7 +24,10 @@ uint64_t wall_ms() {
 
 Result<std::string> read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(ErrorCode::not_found, path + " cannot be read", errno);
+  if (!in) {
+    const int why = errno;
+    return fail(why == ENOENT || why == ENOTDIR ? ErrorCode::not_found : ErrorCode::io, path + " cannot be read", why);
+  }
   std::stringstream text;
   text << in.rdbuf();
   return text.str();
