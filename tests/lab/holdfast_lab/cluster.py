@@ -44,8 +44,8 @@ class LabCluster:
             node.check(f"holdfast cluster join {token}", timeout=180)
         for node in self.nodes:
             self.wait_member(node)
-            # The command line enabled the unit, but the root of a guest forgets that at every boot.
-            node.enable("holdfastd.service")
+        # The command line enabled the unit, but the root of a guest forgets that at every boot.
+        self.lab.each(lambda node: node.enable("holdfastd.service"))
         # Four emulated machines share two cores: heartbeats get more patience than on real hardware.
         first.check(f"holdfast cluster set HeartbeatTimeoutMs={self.timeout_ms} UpdateTimeoutMs=15000", timeout=60)
 
@@ -78,12 +78,10 @@ class LabCluster:
     def make_group(self, group: str = "records") -> None:
         first = self.nodes[0]
         naa = "naa." + self.lab.storage.luns[1].naa.removeprefix("naa.")
-        for node in self.nodes:
-            node.put(RECORDS, HERE / "record_service.py", mode=0o755, persist=True)
-        disk = self.lab.attach_data([first])[first.name][1]
+        self.lab.each(lambda node: node.put(RECORDS, HERE / "record_service.py", mode=0o755, persist=True))
+        disk = self.lab.attach_data()[first.name][1]
         # The file system ends before the disk does: what lies behind it belongs to `Scribbler`.
         first.check(f"wipefs -qa {disk}; mkfs.ext4 -q -F {disk} {self.lab.storage.luns[1].megabytes - TAIL_MB}M && sync", timeout=120)
-        self.lab.attach_data()
         make = f"holdfast resource create %s --group {group} --type %s %s"
         first.check(f"holdfast group create {group}")
         first.check(make % ("disk", "physical-disk", f"Device={naa} IsAlivePollInterval=3000"))
