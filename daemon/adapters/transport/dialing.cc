@@ -20,6 +20,14 @@ Duration PeerLink::stalled_for(Instant now) const {
   return ping_open_ ? now - std::max(ping_sent_, confirmed_at_) : Duration{};
 }
 
+// Nothing waits for an acknowledgement, and heartbeats arrive over the session's network: pings would tell
+// nothing new.
+bool PeerLink::quiet(Instant now) const {
+  if (!active_ || ping_open_ || !channel_ || channel_->queued_bytes() != 0) return false;
+  Instant heard = heard_at_[static_cast<size_t>(active_->network())];
+  return !heard.is_never() && now - heard < context_.config.stall_timeout;
+}
+
 void PeerLink::watch_session(Instant now, bool was_late) {
   if (!active_) return;
   // When this thread did not run, answers wait unread: do not blame the peer.
@@ -29,7 +37,8 @@ void PeerLink::watch_session(Instant now, bool was_late) {
     auto session = active_;
     return session->close("it confirmed nothing for " + std::to_string(stalled_for(now).ms()) + " ms");
   }
-  if (ping_open_ || now - ping_sent_ < context_.config.keepalive_interval) return;
+  const Duration pause = quiet(now) ? context_.config.quiet_interval : context_.config.keepalive_interval;
+  if (ping_open_ || now - ping_sent_ < pause) return;
   ping_open_ = true;
   ping_sent_ = now;
   FrameHeader ping;

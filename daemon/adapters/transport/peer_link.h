@@ -36,6 +36,8 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   void revoke_if(const std::set<std::string>& fingerprints);
 
   void tick(Instant now, bool was_late);
+  // The next tick may wait.
+  bool quiet(Instant now) const;
   bool send_message(uint64_t epoch, std::string payload);
   void set_epoch(uint64_t epoch);
   void heard(int network, Instant at) { heard_at_[static_cast<size_t>(network)] = at; }

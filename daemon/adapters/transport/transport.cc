@@ -20,6 +20,7 @@ namespace {
 // A third of the smallest interval that something waits for (keepalive, dial back-off), so that rounding
 // costs little.
 constexpr Duration tick_interval = Duration::milliseconds(30);
+constexpr Duration tick_quiet = Duration::milliseconds(100);  // while every session is quiet
 constexpr Duration tick_late = Duration::milliseconds(100);
 
 }  // namespace
@@ -125,8 +126,12 @@ void Transport::Impl::stop() {
 }
 
 void Transport::Impl::schedule_tick() {
-  tick_.expires_after(std::chrono::nanoseconds(tick_interval.ns));
-  tick_due_ = now() + tick_interval;
+  const Instant at = now();
+  bool quiet = !context_->peers.empty();
+  for (const auto& [id, link] : context_->peers) quiet = quiet && link->quiet(at);
+  const Duration pause = quiet ? tick_quiet : tick_interval;
+  tick_.expires_after(std::chrono::nanoseconds(pause.ns));
+  tick_due_ = at + pause;
   tick_.async_wait([weak = weak_from_this()](const asio::error_code&) {
     auto self = weak.lock();
     if (!self || !self->running_) return;
