@@ -26,7 +26,8 @@ Result<std::string> read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) {
     const int why = errno;
-    return fail(why == ENOENT || why == ENOTDIR ? ErrorCode::not_found : ErrorCode::io, path + " cannot be read", why);
+    return fail(why == ENOENT || why == ENOTDIR ? ErrorCode::not_found : ErrorCode::io,
+                path + " cannot be read", why);
   }
   std::stringstream text;
   text << in.rdbuf();
