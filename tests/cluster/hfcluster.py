@@ -179,14 +179,20 @@ class Node:
 
     def kill_all(self) -> None:
         """SIGKILL to every process of the namespace, as a power loss does."""
-        for pid in run("ip", "netns", "pids", self.ns, check=False).stdout.split():
-            try:
-                os.kill(int(pid), signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        if self.process:
-            self.process.wait()
-            self.process = None
+        while True:
+            found = run("ip", "netns", "pids", self.ns, check=False).stdout.split()
+            for pid in found:
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            if self.process:  # it may not have entered the namespace yet
+                self.process.kill()
+                self.process.wait()
+                self.process = None
+            elif not found:
+                return
+            time.sleep(0.002)
 
     def power_loss(self) -> None:
         """Switch ports down and every process dead; the addresses it had are gone with it."""
