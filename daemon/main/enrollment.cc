@@ -1,6 +1,7 @@
 #include "main/enrollment.h"
 
 #include "base/error.h"
+#include "core/database/nodes.h"
 
 namespace holdfast {
 namespace {
@@ -59,13 +60,13 @@ Result<EnrollmentPlan> plan_enrollment(const pki::EnrollAsk& ask, const core::Tr
     if (uint64_t port = tree.number(key, "Port"); port != 0)
       config.networks[i].port = static_cast<uint16_t>(port);
   }
-  for (const auto& id : tree.children("nodes")) {
-    if (id == std::to_string(ask.node.value)) continue;
+  for (const auto& node : core::all_nodes(tree)) {
+    if (node.id == ask.node) continue;
     NodeConfig::Peer peer;
-    peer.name = tree.text("nodes/" + id, "Name");
-    peer.node = NodeId{strtoull(id.c_str(), nullptr, 10)};
-    peer.addresses = ordered_addresses(tree, "nodes/" + id, own.networks);
-    peer.port = static_cast<uint16_t>(tree.number("nodes/" + id, "Port", default_port));
+    peer.name = node.name;
+    peer.node = node.id;
+    peer.addresses = ordered_addresses(tree, node.key, own.networks);
+    peer.port = static_cast<uint16_t>(tree.number(node.key, "Port", default_port));
     config.peers.push_back(std::move(peer));
   }
   if (config.quorum.kind == "lun" && config.quorum.device.rfind("iscsi://", 0) == 0)

@@ -75,8 +75,7 @@ Life::Life(asio::io_context& io, const NodeConfig& config, const Credentials& cr
   c.incarnation = incarnation_;
   // The configuration file knows the nodes of the day this one joined; the replica those of its last life.
   if (known_tree_.exists("nodes")) {
-    for (const auto& id : known_tree_.children("nodes"))
-      c.peers[NodeId{strtoull(id.c_str(), nullptr, 10)}] = known_tree_.text("nodes/" + id, "Name");
+    for (const auto& node : core::all_nodes(known_tree_)) c.peers[node.id] = node.name;
   } else {
     for (const auto& peer : config_.peers) c.peers[peer.node] = peer.name;
   }
@@ -240,15 +239,14 @@ void Life::refresh_peers() {
   std::map<NodeId, PeerConfig> peers;
   if (!tree.exists("nodes"))
     for (const auto& p : config_.peers) peers[p.node] = PeerConfig{p.node, p.name, p.addresses, p.port};
-  for (const auto& child : tree.children("nodes")) {
-    const std::string key = "nodes/" + child;
+  for (const auto& node : core::all_nodes(tree)) {
     PeerConfig peer;
-    peer.id = NodeId{strtoull(child.c_str(), nullptr, 10)};
-    peer.name = tree.text(key, "Name");
-    peer.port = static_cast<uint16_t>(tree.number(key, "Port", default_port));
+    peer.id = node.id;
+    peer.name = node.name;
+    peer.port = static_cast<uint16_t>(tree.number(node.key, "Port", default_port));
     for (const auto& network : config_.networks) {
       peer.addresses.emplace_back();
-      for (const auto& text : tree.list(key, "Addresses"))
+      for (const auto& text : tree.list(node.key, "Addresses"))
         if (text.rfind(network.name + "=", 0) == 0)
           peer.addresses.back() = text.substr(network.name.size() + 1);
     }
@@ -356,10 +354,14 @@ void Life::learn_roster(const tree::Tree& roster) {
 }
 
 void Life::arm(Instant deadline) {
+  if (deadline == armed_) return;  // most steps change nothing about it, and arming costs a system call
+  armed_ = deadline;
   Duration wait = deadline - boot_now();
   timer_.expires_after(std::chrono::nanoseconds(std::clamp<int64_t>(wait.ns, 0, 1'000'000'000)));
   timer_.async_wait([this, alive = alive_](asio::error_code error) {
-    if (!error && *alive) deliver(core::TimeReached{});
+    if (error || !*alive) return;
+    armed_.reset();
+    deliver(core::TimeReached{});
   });
 }
 

@@ -93,6 +93,7 @@ class Life : private TransportEvents, private OutputPorts {
   std::unique_ptr<MonitorLink> monitor_;
   std::unique_ptr<ApiSocket> api_;
   std::unique_ptr<Replica> replica_;
+  std::optional<Instant> armed_;  // what timer_ waits for
   asio::steady_timer timer_, load_timer_, end_timer_;
   LoadSampler load_;
   std::deque<core::Event> queue_;

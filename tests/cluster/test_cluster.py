@@ -59,10 +59,7 @@ def test_killed_service_and_monitor_with_the_link_up(three):
         owner = three.node(online_on(three, "web", three.nodes[0]))
         rest = [n for n in three.nodes if n is not owner]
         began = time.monotonic()
-        pids = owner.monitor_pids()
-        owner.kill_service()
-        for pid in pids:
-            run("kill", "-9", str(pid), check=False)
+        owner.kill_service_and_monitors()
 
         def elsewhere():
             never_twice(three, address)

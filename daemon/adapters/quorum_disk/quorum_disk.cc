@@ -32,6 +32,13 @@ LunResult execute_op(scsi::Lun& lun, const LunOp& op) {
     r.message = "the session to the quorum LUN is closed";
     return r;
   }
+  auto read_reservation = [&] {
+    auto held = lun.read_reservation(op.deadline);
+    if (!held) return take(fail(held.error()));
+    r.holder = held->held() ? held->key : ReservationKey{};
+    r.write_exclusive = held->type == ReservationType::write_exclusive;
+    r.holder_known = true;
+  };
   switch (op.kind) {
     case LunOp::Kind::open: {
       lun.close();
@@ -80,16 +87,9 @@ LunResult execute_op(scsi::Lun& lun, const LunOp& op) {
         take(fail(keys.error()));
       break;
     }
-    case LunOp::Kind::read_reservation: {
-      auto held = lun.read_reservation(op.deadline);
-      if (held) {
-        r.holder = held->held() ? held->key : ReservationKey{};
-        r.write_exclusive = held->type == ReservationType::write_exclusive;
-      } else {
-        take(fail(held.error()));
-      }
+    case LunOp::Kind::read_reservation:
+      read_reservation();
       break;
-    }
     case LunOp::Kind::lun_reset:
       take(lun.lun_reset(op.deadline));
       break;
@@ -99,6 +99,7 @@ LunResult execute_op(scsi::Lun& lun, const LunOp& op) {
       break;
     case LunOp::Kind::write:
       take(lun.write(op.offset_bytes, op.data.data(), op.data.size(), op.deadline));
+      if (op.then_read_reservation && !r.session_lost() && lun.is_open()) read_reservation();
       break;
   }
   // Whatever closed the session, the core must learn that it is closed.

@@ -1,4 +1,4 @@
-// Formatting, inspecting and wiping a quorum LUN from the command line, while no service uses it.
+// Formatting a quorum LUN from the command line, while no service uses it.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +23,5 @@ struct FormatOptions {
 // Writes superblock, first checkpoint and an empty log. foreign: the LUN holds something else (the message
 // names it) and `force` is not set; busy: another key holds its reservation; full: it is too small.
 Status format_quorum(const NodeConfig& config, const FormatOptions& options);
-
-// Clears the superblocks, when they are of cluster `config.cluster_id`.
-Status wipe_quorum(const NodeConfig& config);
-
-// For people: superblock, beacon, checkpoints and the end of the log, read without writing anything.
-Result<std::string> inspect_quorum(const NodeConfig& config);
 
 }  // namespace holdfast

@@ -12,8 +12,11 @@
 namespace holdfast::transport {
 namespace {
 
-// One round of 63 peers; then everything else on this thread gets its turn, however many more are waiting.
-constexpr int batch_max = 64;
+// Taken at once; then everything else on this thread gets its turn, however many more are waiting.
+constexpr size_t batch_max = 16;
+// Longer than any that is genuine; what is cut off here is refused for its length.
+constexpr size_t datagram_buffer_bytes = 16 << 10;
+static_assert(datagram_buffer_bytes > datagram_header_size + datagram_payload_max + datagram_tag_size);
 // A second of heartbeats of 63 peers, each in an 8 KiB regroup message at worst; the kernel caps it at
 // rmem_max.
 constexpr int receive_buffer_bytes = 4 << 20;
@@ -38,7 +41,10 @@ void set_options(int fd, bool v6) {
 }  // namespace
 
 HeartbeatSocket::HeartbeatSocket(Context& context, Receive receive)
-    : context_(context), receive_(std::move(receive)), socket_(context.io), buffer_(64 << 10) {}
+    : context_(context),
+      receive_(std::move(receive)),
+      socket_(context.io),
+      buffer_(batch_max * datagram_buffer_bytes) {}
 
 Status HeartbeatSocket::open(const asio::ip::address& local, uint16_t port) {
   asio::ip::udp::endpoint endpoint(local, port);
@@ -67,16 +73,19 @@ void HeartbeatSocket::wait() {
                      });
 }
 
+// One call for all that waits: the usual heartbeat comes in company, and a wait that finds more is free.
 void HeartbeatSocket::receive_batch() {
-  for (int i = 0; i < batch_max && !closed_; ++i) {
-    ssize_t size = recv(socket_.native_handle(), buffer_.data(), buffer_.size(), 0);
-    if (size < 0) {
-      // ICMP errors of earlier sends (a peer that is down) are reported here too: take them off and go on.
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return;
-      continue;
-    }
-    receive_(buffer_.data(), static_cast<size_t>(size));
+  mmsghdr messages[batch_max] = {};
+  iovec parts[batch_max];
+  for (size_t i = 0; i < batch_max; ++i) {
+    parts[i] = {buffer_.data() + i * datagram_buffer_bytes, datagram_buffer_bytes};
+    messages[i].msg_hdr.msg_iov = &parts[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
   }
+  // An error is that of an earlier send (ICMP of a peer that is down), reported once.
+  int count = recvmmsg(socket_.native_handle(), messages, batch_max, MSG_DONTWAIT, nullptr);
+  for (int i = 0; i < count && !closed_; ++i)
+    receive_(static_cast<uint8_t*>(parts[i].iov_base), messages[i].msg_len);
 }
 
 void HeartbeatSocket::send(const asio::ip::address& to, uint16_t port, std::string_view datagram) {

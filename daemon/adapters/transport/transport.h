@@ -58,7 +58,7 @@ struct TransportConfig {
   Duration tcp_user_timeout = Duration::seconds(1);   // a session that confirms nothing for so long is closed
   Duration stall_timeout = Duration::milliseconds(300);  // ... and for so long: try another network beside it
   Duration keepalive_interval = Duration::milliseconds(100);
-  Duration quiet_interval = Duration::seconds(1);      // instead, while heartbeats prove the network
+  Duration quiet_interval = Duration::seconds(5);      // instead, while heartbeats prove the network
   Duration dial_spread = Duration::milliseconds(150);  // head start of one network before the next is tried
   Duration dial_backoff_min = Duration::milliseconds(100);
   Duration dial_backoff_max = Duration::seconds(1);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "base/version.h"
 #include "core/properties/timing.h"
 
@@ -20,7 +21,8 @@ Core::Core(CoreConfig config)
       membership_(config_.self, config_.incarnation, config_.node_name, {}, quorum_, *this),
       updates_(config_.self, config_.incarnation, log_, *this),
       failover_(*this),
-      events_(config_.node_name) {}
+      events_(config_.node_name),
+      configured_(read_configured()) {}
 
 Output Core::step(const Event& event, Instant now, uint64_t wall_ms) {
   out_ = Output{};
@@ -31,8 +33,9 @@ Output Core::step(const Event& event, Instant now, uint64_t wall_ms) {
   updates_.set_now(now);
   if (expected_deadline_ != Instant::infinite() && now > expected_deadline_ + Duration::milliseconds(50))
     membership_.on_starved(now - expected_deadline_, now);
+  nothing_new_ = false;
   std::visit([this](const auto& e) { handle(e); }, event);
-  run_timers();
+  if (!nothing_new_ || now >= expected_deadline_) run_timers();
   out_.next_deadline = deadline();
   expected_deadline_ = out_.next_deadline;
   return std::move(out_);
@@ -58,7 +61,8 @@ void Core::run_timers() {
 Instant Core::deadline() const {
   if (life_over_) return Instant::infinite();
   Instant next = std::min({lane_.next_deadline(), quorum_.next_deadline(), membership_.next_deadline(),
-                           updates_.next_deadline(), next_grant_});
+                           updates_.next_deadline()});
+  if (monitor_alive_) next = std::min(next, last_grant_ + grant_pace());
   if (!leaving_) next = std::min(next, failover_.next_deadline());
   for (const auto& call : calls_) next = std::min(next, call.deadline);
   if (stopping_ && !leaving_) next = std::min(next, stop_deadline_);
@@ -70,7 +74,7 @@ Instant Core::deadline() const {
 void Core::handle(const Started&) {
   quorum_.start(now_);
   membership_.start(now_);
-  next_grant_ = now_;
+  last_grant_ = {};
 }
 
 void Core::handle(const DatagramReceived& e) {
@@ -80,7 +84,7 @@ void Core::handle(const DatagramReceived& e) {
                          " cannot be decoded, ignoring");
     return;
   }
-  membership_.on_heartbeat(e.from, e.incarnation, e.network, hb, e.received_at, now_);
+  nothing_new_ = !membership_.on_heartbeat(e.from, e.incarnation, e.network, hb, e.received_at, now_);
 }
 
 void Core::handle(const MessageReceived& e) {
@@ -138,9 +142,9 @@ void Core::learn_roster(NodeId from, const wire::Roster& roster) {
   membership_.set_obstacle(
       roster.functional_level() > functional_level_max ? too_old(roster.functional_level()) : "");
   config_.peers.clear();
-  for (const auto& id : known.children("nodes"))
-    config_.peers[NodeId{strtoull(id.c_str(), nullptr, 10)}] = known.text("nodes/" + id, "Name");
+  for (const auto& node : all_nodes(known)) config_.peers[node.id] = node.name;
   config_.peers.erase(config_.self);
+  configured_ = read_configured();
   out_.roster = roster.tree();
 }
 
@@ -161,7 +165,7 @@ void Core::handle(const LunCompleted& e) {
 
 void Core::handle(const MonitorStarted&) {
   monitor_alive_ = true;
-  next_grant_ = now_;
+  last_grant_ = {};
   failover_.on_monitor_ready(now_);
 }
 void Core::handle(const MonitorDied& e) {
@@ -192,10 +196,15 @@ void Core::handle(const StopRequested& e) {
 }
 
 // Renews the monitor's authority. Its lease is the node's working lease; when this node is no member it has
-// none.
+// none. In a regroup the newest lease counts, so grants come every interval; otherwise every second one.
+Duration Core::grant_pace() const {
+  return membership_.timing().interval * (membership_.phase() == Phase::member ? 2 : 1);
+}
+
 void Core::grant() {
-  if (!monitor_alive_ || now_ < next_grant_) return;
-  next_grant_ = now_ + membership_.timing().interval;
+  // Early, along with a step that takes place anyway: most of an idle node's cost are wakeups.
+  if (!monitor_alive_ || now_ < last_grant_ + grant_pace() - membership_.timing().interval / 2) return;
+  last_grant_ = now_;
   monitor::ToMonitor m;
   bool may_work =
       !leaving_ && (membership_.phase() == Phase::member || membership_.phase() == Phase::regroup);
@@ -240,7 +249,7 @@ void Core::obey_database() {
     }
     if (tree().number("cluster", "Shutdown") == 1) {
       Edit edit;
-      for (const auto& id : tree().children("nodes")) edit.set("nodes/" + id, "Stopping", uint64_t{1});
+      for (const auto& node : all_nodes(tree())) edit.set(node.key, "Stopping", uint64_t{1});
       edit.unset("cluster", "Shutdown");
       propose(edit.done(), "shutdown of the cluster: every node stops", {});
     }
@@ -293,7 +302,7 @@ void Core::on_must_leave(const std::string& reason) {
   membership_.leave(reason, now_);
   event("CLUSTER_STATE", config_.node_name, "member", "left", reason);
   // The monitor must not work on an old grant while its resources end.
-  next_grant_ = now_;
+  last_grant_ = {};
   failover_.on_lost_membership(now_);
 }
 
@@ -324,6 +333,7 @@ void Core::check_invariants() const {
   membership_.check_invariants();
   updates_.check_invariants();
   failover_.check_invariants();
+  HOLDFAST_ASSERT(configured_ == read_configured());
 }
 
 }  // namespace holdfast::core

@@ -81,6 +81,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   void learn_roster(NodeId from, const wire::Roster& roster);
   void run_timers();
   void grant();
+  Duration grant_pace() const;
   void continue_stopping();
   void continue_leaving();
   void obey_database();
@@ -108,7 +109,8 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   void on_view_installed(const View& previous, const View& now, NodeSet removed) override;
   void on_must_leave(const std::string& reason) override;
   bool connected(NodeId peer) const override { return connected_.contains(peer); }
-  NodeSet configured() const override;
+  NodeSet configured() const override { return configured_; }
+  NodeSet read_configured() const;
   uint32_t functional_level() const override {
     return static_cast<uint32_t>(tree().number("cluster", "FunctionalLevel"));
   }
@@ -152,14 +154,16 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   UpdateManager updates_;
   FailoverManager failover_;
   EventProcessor events_;
+  NodeSet configured_;  // of the tree, kept because every heartbeat asks for it
 
   NodeSet connected_;
   std::map<NodeId, std::string> software_;
   std::map<int, bool> network_up_;
   bool monitor_alive_ = false;
   Load load_;
-  Instant next_grant_;
+  Instant last_grant_;  // the distant past: due at once
   uint64_t grant_counter_ = 0;
+  bool nothing_new_ = false;  // this step: a heartbeat that came over another network before
   Instant expected_deadline_ = Instant::infinite();
   std::vector<Call> calls_;
   bool tree_changed_ = false;

@@ -8,9 +8,13 @@ namespace holdfast::core {
 void Core::on_arbitrated(const ArbitrationResult& result) {
   static constexpr const char* names[] = {"won", "lost", "unreachable"};
   const char* outcome = names[static_cast<int>(result.outcome)];
-  event("QUORUM_STATE", "epoch " + std::to_string(result.epoch.value), "", outcome,
-        result.reason.empty() ? "arbitration took " + std::to_string(result.contest.us()) + " us"
-                              : result.reason);
+  std::string cause = result.reason.empty()
+                          ? "arbitration took " + std::to_string(result.contest.us()) + " us"
+                          : result.reason;
+  if (result.retries > 0)
+    cause +=
+        "; tried again " + std::to_string(result.retries) + " times, last because: " + result.retry_reason;
+  event("QUORUM_STATE", "epoch " + std::to_string(result.epoch.value), "", outcome, cause);
   membership_.on_arbitrated(result, now_);
 }
 void Core::on_rekey_needed(const std::string& reason) {
@@ -42,15 +46,15 @@ void Core::on_view_installed(const View& previous, const View& now, NodeSet remo
   for (NodeId id : removed) event("NODE_REMOVED", node_name(id), "Up", "Down", phase_text());
   for (NodeId id : now.set() - previous.set())
     if (id != config_.self) event("NODE_STATE", node_name(id), "Down", "Up", "joined");
+  last_grant_ = {};  // the monitor may wait for the lease of this view
   failover_.on_view(previous.set() - removed, now.set(), now_);
   const auto& seen = quorum_.observation();
   disk::Superblock superblock = seen ? seen->head.superblock : disk::Superblock{};
   updates_.on_view(now, now.owner == config_.self ? &superblock : nullptr, now_);
 }
 
-NodeSet Core::configured() const {
-  NodeSet set = NodeSet::of(config_.self);
-  for (const auto& id : tree().children("nodes")) set.add(NodeId{strtoull(id.c_str(), nullptr, 10)});
+NodeSet Core::read_configured() const {
+  NodeSet set = NodeSet::of(config_.self) | node_ids(tree());
   if (tree().exists("nodes")) return set;
   for (const auto& [id, name] : config_.peers) set.add(id);
   return set;
@@ -80,20 +84,24 @@ void Core::on_committed_update(const wire::Update& update, const std::vector<Cha
   for (const auto& n : notices) {
     if (n.name == "Stopping" && n.key == "nodes/" + std::to_string(config_.self.value))
       stale_stopping_ = false;
-    if (n.key.rfind("nodes/", 0) == 0 || n.key.rfind("revoked/", 0) == 0) out_.nodes_changed = true;
+    if (n.key.rfind("nodes", 0) == 0 || n.key.rfind("revoked", 0) == 0) out_.nodes_changed = true;
     if (n.kind == ChangeNotice::Kind::value_set || n.kind == ChangeNotice::Kind::value_deleted)
       event("VALUE", n.key + ":" + n.name, display(n.old_value), display(n.new_value), update.cause());
     else
       event(n.kind == ChangeNotice::Kind::key_created ? "KEY_CREATED" : "KEY_DELETED", n.key, "", "",
             update.cause());
   }
-  if (out_.nodes_changed) offer_roster(connected_);
+  if (out_.nodes_changed) {
+    configured_ = read_configured();
+    offer_roster(connected_);
+  }
   if (!leaving_) failover_.on_committed(notices, now_);
 }
 
 void Core::on_tree_replaced() {
   out_.replica.push_back({std::nullopt, true});
   out_.nodes_changed = true;
+  configured_ = read_configured();
   tree_changed_ = true;
 }
 

@@ -47,7 +47,7 @@ Status check_initial_cluster(const InitialCluster& c) {
 }
 
 Transaction initial_database(const InitialCluster& c) {
-  std::string node = node_key(NodeId{1});
+  std::string node = node_path(NodeId{1});
   Edit edit;
   edit.require_absent("cluster").require_absent("nodes");
   edit.set("cluster", "Id", c.cluster_id)

@@ -1,19 +1,9 @@
 #include "core/commands/objects.h"
 
 #include <algorithm>
-#include <charconv>
 
 namespace holdfast::core::objects {
 namespace {
-
-std::optional<NodeId> id_of(std::string_view text) {
-  uint64_t id = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc() || end != text.data() + text.size() || id < 1 || id > nodes_max)
-    return std::nullopt;
-  if (std::to_string(id) != text) return std::nullopt;
-  return NodeId{id};
-}
 
 bool contains(const std::vector<std::string>& list, std::string_view item) {
   return std::find(list.begin(), list.end(), item) != list.end();
@@ -57,9 +47,6 @@ std::string_view to_string(GroupState state) {
   return "Unknown";
 }
 
-std::string node_key(NodeId id) {
-  return "nodes/" + std::to_string(id.value);
-}
 std::string group_key(std::string_view name) {
   return "groups/" + std::string(name);
 }
@@ -67,27 +54,19 @@ std::string resource_key(std::string_view name) {
   return "resources/" + std::string(name);
 }
 
-std::vector<NodeRecord> all_nodes(const Tree& tree) {
-  std::vector<NodeRecord> out;
-  for (const auto& child : tree.children("nodes"))
-    if (auto id = id_of(child)) out.push_back({*id, tree.text(node_key(*id), "Name"), node_key(*id)});
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-  return out;
-}
-
 std::optional<NodeRecord> find_node(const Tree& tree, std::string_view name_or_id) {
   auto nodes = all_nodes(tree);
   for (const auto& node : nodes)
     if (node.name == name_or_id) return node;
-  if (auto id = id_of(name_or_id))
+  if (NodeId id = node_id_from(name_or_id); !id.is_none())
     for (const auto& node : nodes)
-      if (node.id == *id) return node;
+      if (node.id == id) return node;
   return std::nullopt;
 }
 
 std::string node_name(const Tree& tree, NodeId id) {
   if (id.is_none()) return "no node";
-  std::string name = tree.text(node_key(id), "Name");
+  std::string name = tree.text(node_path(id), "Name");
   return name.empty() ? "node " + std::to_string(id.value) : name;
 }
 

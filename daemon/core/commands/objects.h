@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "core/database/nodes.h"
 #include "core/database/tree.h"
 
 namespace holdfast::core::objects {
@@ -27,18 +28,9 @@ std::string_view to_string(GroupState state);
 
 constexpr size_t object_name_bytes_max = 64;  // fits a certificate's common name and a journal line
 
-struct NodeRecord {
-  NodeId id;
-  std::string name;
-  std::string key;  // "nodes/3"
-};
-
-std::string node_key(NodeId id);
 std::string group_key(std::string_view name);
 std::string resource_key(std::string_view name);
 
-// In order of id. Keys that are no id are left out; check_schema() reports them.
-std::vector<NodeRecord> all_nodes(const Tree& tree);
 // By name, else by id in decimal.
 std::optional<NodeRecord> find_node(const Tree& tree, std::string_view name_or_id);
 // "n1", or "node 7" when the id is unknown, or "no node".

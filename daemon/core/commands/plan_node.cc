@@ -109,7 +109,7 @@ Status Planner::node_add() {
                       " of them to nodes that are gone",
                   "ids are never used again, since keys on disks carry them; a new cluster starts anew");
 
-  std::string key = node_key(NodeId{id});
+  std::string key = node_path(NodeId{id});
   change_structure();
   edit_.require_absent(key);
   edit_.set("cluster", "NextNode", id + 1);

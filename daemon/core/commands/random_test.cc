@@ -130,7 +130,7 @@ void play_the_rest(Tree& tree, Random& random, NodeSet members) {
   for (const auto& group : tree.children("groups")) {
     std::string key = objects::group_key(group);
     if (random.below(4) == 0) {
-      auto ids = objects::all_nodes(tree);
+      auto ids = all_nodes(tree);
       const auto& node = ids[random.below(ids.size())];
       if (members.contains(node.id))
         apply(tree, Edit()
@@ -170,7 +170,7 @@ void run_seed(uint64_t seed, Tally* out) {
   std::vector<CommandPlan> late;  // made earlier, ordered later
   for (int step = 0; step < 400; ++step) {
     NodeSet members;
-    for (const auto& node : objects::all_nodes(tree))
+    for (const auto& node : all_nodes(tree))
       if (node.id == NodeId{1} || random.below(3)) members.add(node.id);
     play_the_rest(tree, random, members);
     api::Command command = random_command(random);

@@ -84,7 +84,7 @@ Status check_groups(const Tree& tree) {
     std::string key = group_key(name);
     for (const char* reference : {"Owner", "MoveTo"}) {
       NodeId id{tree.number(key, reference)};
-      if (!id.is_none() && !tree.exists(node_key(id)))
+      if (!id.is_none() && !tree.exists(node_path(id)))
         return broken("S4", std::string(reference) + " of '" + key + "' is the unknown node " +
                                 std::to_string(id.value));
     }

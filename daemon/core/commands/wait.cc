@@ -118,7 +118,7 @@ WaitVerdict node_empty(const Tree& tree, NodeId node) {
       owned += (owned.empty() ? "'" : ", '") + name + "'";
   if (owned.empty()) return reached();
   std::string text = "node '" + node_name(tree, node) + "' still owns " + owned;
-  bool drains = tree.number(node_key(node), "Draining") || tree.number(node_key(node), "Stopping");
+  bool drains = tree.number(node_path(node), "Draining") || tree.number(node_path(node), "Stopping");
   return drains ? pending(text) : failed(text + " and is not being drained any more");
 }
 

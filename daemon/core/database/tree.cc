@@ -115,8 +115,10 @@ std::vector<std::string> Tree::subtree(std::string_view path) const {
 
 std::vector<std::string> Tree::children(std::string_view path) const {
   std::vector<std::string> out;
-  for (const auto& key : subtree(path)) {
-    if (key == path) continue;
+  for (auto it = keys_.lower_bound(path); it != keys_.end(); ++it) {
+    const std::string& key = it->first;
+    if (!path.empty() && key.compare(0, path.size(), path) != 0) break;
+    if (key == path || !below_or_equal(key, path)) continue;
     std::string_view rest = std::string_view(key).substr(path.empty() ? 0 : path.size() + 1);
     if (rest.find('/') == std::string_view::npos) out.emplace_back(rest);
   }

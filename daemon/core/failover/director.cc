@@ -9,7 +9,6 @@ namespace holdfast::core {
 using failover::group_path;
 using failover::GroupFacts;
 using failover::name_of_node;
-using failover::node_path;
 
 namespace {
 constexpr uint64_t hour_ms = 3'600'000;
@@ -239,7 +238,7 @@ void Director::evaluate_failover_request(const GroupFacts& group) {
   const Tree& tree = host_.database();
   const std::string path = group_path(group.name);
   const uint64_t threshold_set = tree.number(path, "FailoverThreshold", failover::infinite);
-  const uint64_t nodes = failover::configured_nodes(tree).size();
+  const uint64_t nodes = static_cast<uint64_t>(node_ids(tree).size());
   const uint64_t threshold =
       threshold_set == failover::infinite ? std::max<uint64_t>(2, nodes) - 1 : threshold_set;
   const uint64_t period_ms = tree.number(path, "FailoverPeriod", 6) * hour_ms;

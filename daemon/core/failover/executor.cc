@@ -53,7 +53,7 @@ void Executor::monitor_ready(bool ready, Instant now) {
 bool Executor::announced() {
   if (announced_) return true;
   if (announcing_) return false;
-  const std::string node = failover::node_path(host_.self());
+  const std::string node = node_path(host_.self());
   if (!host_.database().exists(node)) return false;
   Edit edit;
   edit.require_key(node);

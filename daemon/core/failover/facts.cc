@@ -7,16 +7,6 @@ Duration milliseconds(const Tree& tree, const std::string& path, std::string_vie
   return Duration::milliseconds(static_cast<int64_t>(tree.number(path, name, fallback)));
 }
 
-NodeId id_of(std::string_view text) {
-  uint64_t id = 0;
-  if (text.empty() || text.size() > 2) return {};
-  for (char c : text) {
-    if (c < '0' || c > '9') return {};
-    id = id * 10 + static_cast<uint64_t>(c - '0');
-  }
-  return id >= 1 && id <= nodes_max && std::to_string(id) == text ? NodeId{id} : NodeId{};
-}
-
 }  // namespace
 
 std::string group_path(std::string_view group) {
@@ -24,9 +14,6 @@ std::string group_path(std::string_view group) {
 }
 std::string resource_path(std::string_view resource) {
   return "resources/" + std::string(resource);
-}
-std::string node_path(NodeId node) {
-  return "nodes/" + std::to_string(node.value);
 }
 
 ResourceFacts read_resource(const Tree& tree, const std::string& resource) {
@@ -77,22 +64,13 @@ bool wanted_online(const Tree& tree, const GroupFacts& group, const std::vector<
   return false;
 }
 
-std::vector<NodeId> configured_nodes(const Tree& tree) {
-  NodeSet set;  // byte order of the keys is not the order of ids
-  for (const auto& child : tree.children("nodes"))
-    if (NodeId id = id_of(child); !id.is_none()) set.add(id);
-  std::vector<NodeId> out;
-  for (NodeId id : set) out.push_back(id);
-  return out;
-}
-
 std::string name_of_node(const Tree& tree, NodeId node) {
   if (node.is_none()) return "no node";
   return tree.text(node_path(node), "Name", "node " + std::to_string(node.value));
 }
 
 NodeId node_named(const Tree& tree, std::string_view name) {
-  for (NodeId id : configured_nodes(tree))
+  for (NodeId id : node_ids(tree))
     if (tree.text(node_path(id), "Name") == name) return id;
   return {};
 }

@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "core/database/nodes.h"
 #include "core/database/tree.h"
 
 namespace holdfast::core::failover {
@@ -18,7 +19,6 @@ constexpr uint64_t infinite = 0xffffffff;  // the classic "never" of periods and
 
 std::string group_path(std::string_view group);
 std::string resource_path(std::string_view resource);
-std::string node_path(NodeId node);
 
 struct ResourceFacts {
   std::string name;
@@ -60,8 +60,6 @@ GroupFacts read_group(const Tree& tree, const std::string& group);
 // Is any of its resources wanted online, or the group itself?
 bool wanted_online(const Tree& tree, const GroupFacts& group, const std::vector<std::string>& resources);
 
-// Configured nodes, in order of id. Keys that are no id are skipped.
-std::vector<NodeId> configured_nodes(const Tree& tree);
 // "n1", or "node 7" when it has no name, or "no node".
 std::string name_of_node(const Tree& tree, NodeId node);
 // None when no node has this name.

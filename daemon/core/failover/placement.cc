@@ -8,7 +8,6 @@
 namespace holdfast::core {
 namespace {
 
-using failover::configured_nodes;
 using failover::group_path;
 using failover::name_of_node;
 using failover::resource_path;
@@ -42,7 +41,7 @@ std::map<NodeId, Usage> usage_of_nodes(const PlacementInput& in) {
 // say so.
 std::vector<NodeId> walk(const PlacementInput& in, NodeId owner, const std::vector<NodeId>& preferred) {
   std::vector<NodeId> order = preferred;
-  for (NodeId id : configured_nodes(*in.database))
+  for (NodeId id : node_ids(*in.database))
     if (std::find(order.begin(), order.end(), id) == order.end()) order.push_back(id);
   bool from_owner = in.cause == PlacementCause::node_failure || in.cause == PlacementCause::resource_failure;
   if (!from_owner || order.empty()) return order;
@@ -57,7 +56,7 @@ std::vector<NodeId> walk(const PlacementInput& in, NodeId owner, const std::vect
 
 std::string why_unfit(const Tree& tree, NodeSet members, const std::vector<std::string>& resources,
                       NodeId node) {
-  if (!tree.exists(failover::node_path(node))) return "is not configured";
+  if (!tree.exists(node_path(node))) return "is not configured";
   if (!members.contains(node)) return "is down";
   if (failover::node_flag(tree, node, "Stopping")) return "is leaving the cluster";
   if (failover::node_flag(tree, node, "Draining")) return "is being drained";

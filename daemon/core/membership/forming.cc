@@ -8,6 +8,16 @@ namespace {
 constexpr Duration join_grace = Duration::milliseconds(1000);  // listen at least this long before forming
 }
 
+// What a peer said of itself may be a timeout old, and it may have formed since. It is outside the view that
+// the superblock names if it had read that very superblock when it said so, and that does not list this life
+// of it. (One that forms later changes the superblock, and the arbitration refuses.)
+bool Membership::is_outside(NodeId id, const PeerInfo& peer, const disk::Superblock& superblock) {
+  if (peer.disk_epoch != superblock.epoch()) return false;
+  return std::none_of(superblock.members().begin(), superblock.members().end(), [&](const auto& m) {
+    return m.node() == id.value && m.incarnation() == peer.incarnation.value;
+  });
+}
+
 std::string Membership::why_not_form(Instant now) const {
   if (!obstacle_.empty()) return obstacle_;
   if (now - started_at_ < join_grace + timing_.timeout) return "listening for a cluster to join";
@@ -32,7 +42,7 @@ std::string Membership::why_not_form(Instant now) const {
     auto it = peers_.find(id);
     bool here = it != peers_.end() && heard_recently(id, now) &&
                 (it->second.phase == Phase::joining || it->second.phase == Phase::forming);
-    if (!here) all_here = false;
+    if (!here || !is_outside(id, it->second, superblock)) all_here = false;
     if (here && it->second.reaches_lun && (id < self_ || it->second.phase == Phase::forming))
       return "node " + std::to_string(id.value) + " forms the cluster";
   }

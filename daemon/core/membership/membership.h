@@ -105,7 +105,8 @@ class Membership {
              QuorumManager& quorum, MembershipEvents& events);
 
   void start(Instant now);
-  void on_heartbeat(NodeId from, Incarnation incarnation, int network, const wire::Heartbeat& heartbeat,
+  // False: nothing new, as it came over another network before.
+  bool on_heartbeat(NodeId from, Incarnation incarnation, int network, const wire::Heartbeat& heartbeat,
                     Instant received_at, Instant now);
   void on_arbitrated(const ArbitrationResult& result, Instant now);
   void on_time(Instant now);
@@ -171,7 +172,7 @@ class Membership {
   };
 
   // membership.cc
-  void note_peer(PeerInfo& peer, Incarnation incarnation, int network, const wire::Heartbeat& heartbeat,
+  bool note_peer(PeerInfo& peer, Incarnation incarnation, int network, const wire::Heartbeat& heartbeat,
                  Instant received_at);
   void heartbeat_as_member(NodeId from, const wire::Heartbeat& heartbeat, Instant now);
   void heartbeat_as_outsider(NodeId from, const wire::Heartbeat& heartbeat, Instant now);
@@ -202,6 +203,7 @@ class Membership {
 
   // forming.cc
   void tick_joining(Instant now);
+  static bool is_outside(NodeId id, const PeerInfo& peer, const disk::Superblock& superblock);
   std::string why_not_form(Instant now) const;  // "" = form now
 
   NodeId self_;

@@ -55,9 +55,9 @@ Status check_timing(const Timing& t) {
     case TimingFault::update_below_timeout:
       return broken("UpdateTimeoutMs", t.update_timeout, t.heartbeat_timeout,
                     "as long as HeartbeatTimeoutMs, so that a dead node is found by its heartbeats");
-    case TimingFault::silence_below_four_intervals:
-      return broken("MonitorSilenceMs", t.monitor_silence, t.heartbeat_interval * 4,
-                    "four times HeartbeatIntervalMs, so that a few late grants end nothing");
+    case TimingFault::silence_below_six_intervals:
+      return broken("MonitorSilenceMs", t.monitor_silence, t.heartbeat_interval * 6,
+                    "six times HeartbeatIntervalMs, so that a few late grants end nothing");
   }
   return fail(ErrorCode::internal, "unknown timing rule");
 }

@@ -68,7 +68,7 @@ enum class TimingFault : uint8_t {
   stall_below_two_leases,         // else an ordinary regroup looks like a lost quorum
   stall_below_ten_beacons,        // else a busy controller looks like a lost quorum
   update_below_timeout,           // a dead member is found by its heartbeats, not by its missing answer
-  silence_below_four_intervals,   // grants come once an interval; a few lost ones end nothing
+  silence_below_six_intervals,    // grants come every second interval; a few lost ones end nothing
 };
 
 constexpr TimingFault timing_fault(const Timing& t) {
@@ -77,7 +77,7 @@ constexpr TimingFault timing_fault(const Timing& t) {
   if (t.quorum_stall_max < lease(t) * 2) return TimingFault::stall_below_two_leases;
   if (t.quorum_stall_max < beacon_interval * 10) return TimingFault::stall_below_ten_beacons;
   if (t.update_timeout < t.heartbeat_timeout) return TimingFault::update_below_timeout;
-  if (t.monitor_silence < t.heartbeat_interval * 4) return TimingFault::silence_below_four_intervals;
+  if (t.monitor_silence < t.heartbeat_interval * 6) return TimingFault::silence_below_six_intervals;
   return TimingFault::none;
 }
 

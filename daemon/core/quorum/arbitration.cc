@@ -187,6 +187,7 @@ Task<void> QuorumManager::arbitration_job(ArbitrationRequest request) {
       observation_ && observation_->head.valid ? observation_->head.superblock : superblock_;
   int rounds = 0;
   while (true) {
+    lane_.last_error.clear();
     bool open = co_await lane_.ensure_open(config_.open_deadline);
     if (open) {
       if (!observation_ || !observation_->head.valid) {
@@ -219,6 +220,8 @@ Task<void> QuorumManager::arbitration_job(ArbitrationRequest request) {
       result.reason = lane_.last_error.empty() ? "the quorum LUN does not answer" : lane_.last_error;
       break;
     }
+    ++result.retries;
+    result.retry_reason = lane_.last_error.empty() ? "something changed meanwhile" : lane_.last_error;
     co_await lane_.sleep(Duration::milliseconds(lane_.open && rounds < 10 ? 1 : 100));
   }
   if (result.outcome != ArbitrationResult::Outcome::won && lane_.open && key_session_ == lane_.session &&

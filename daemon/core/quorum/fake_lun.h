@@ -31,6 +31,26 @@ class FakeLun {
 
   // A new session of a client gives up the old nexus (its registration stays: a dead twin, as tgtd does).
   LunResult execute(int nexus, const LunOp& op) {
+    LunResult r = execute_one(nexus, op);
+    if (op.then_read_reservation) then_read_reservation(nexus, r);
+    return r;
+  }
+
+  // The second half of such an operation, for a test that puts something between the two.
+  void then_read_reservation(int nexus, LunResult& r) {
+    if (r.session_lost()) return;
+    LunOp op;
+    op.kind = LunOp::Kind::read_reservation;
+    auto held = execute_one(nexus, op);
+    r.holder = held.holder;
+    r.holder_known = held.holder_known;
+    if (held.ok()) return;
+    r.code = held.code;
+    r.message = held.message;
+  }
+
+ private:
+  LunResult execute_one(int nexus, const LunOp& op) {
     LunResult r;
     r.token = op.token;
     if (!reachable) {
@@ -93,6 +113,7 @@ class FakeLun {
         shaken.erase(nexus);
         r.holder = holder ? keys[holder] : ReservationKey{};
         r.write_exclusive = holder != 0;
+        r.holder_known = true;
         break;
       case LunOp::Kind::read:
         if (op.offset_bytes + op.size_bytes > data.size()) {
@@ -118,7 +139,6 @@ class FakeLun {
     return r;
   }
 
- private:
   void set_key(int nexus, ReservationKey key) {
     if (key.is_none()) {
       keys.erase(nexus);

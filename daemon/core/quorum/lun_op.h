@@ -34,6 +34,9 @@ struct LunOp {
   uint64_t offset_bytes = 0;
   uint64_t size_bytes = 0;  // read
   std::string data;         // write: whole blocks; durable when it completes
+  // write: then read the reservation as well, unless the session was lost. The result's code is that of the
+  // write when `holder_known`, else that of the reading.
+  bool then_read_reservation = false;
   Duration deadline = Duration::milliseconds(2000);
 };
 
@@ -44,6 +47,7 @@ struct LunResult {
   std::string data;                  // read
   ReservationKey holder;             // read_reservation: 0 = none
   bool write_exclusive = false;      // read_reservation: of type 1
+  bool holder_known = false;         // the reservation was read
   std::vector<ReservationKey> keys;  // read_keys
   uint64_t lun_bytes = 0;            // open
   bool preempt_and_abort = false;    // open: the target has the command

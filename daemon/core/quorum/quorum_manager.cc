@@ -104,18 +104,14 @@ Task<void> QuorumManager::beacon_job() {
   op.offset_bytes = beacon_offset_bytes;
   op.data = encode_beacon(Beacon{epoch_, config_.self, config_.incarnation, ++beacon_counter_});
   op.deadline = config_.op_deadline;
+  op.then_read_reservation = true;
   auto written = co_await lane_.run(op);
-  if (written.session_lost()) {
+  if (!written.holder_known) {
     degrade(written.message);
     co_return;
   }
-  auto held = co_await simple(LunOp::Kind::read_reservation);
-  if (!held.ok()) {
-    degrade(held.message);
-    co_return;
-  }
   // A write that met a unit attention was not executed; the reservation, read after it, is the proof.
-  if ((written.ok() || written.code == ErrorCode::unit_attention) && held.holder == key_ &&
+  if ((written.ok() || written.code == ErrorCode::unit_attention) && written.holder == key_ &&
       key_ == key_of(epoch_, config_.self)) {
     proven_at_ = lane_.now();
     reaches_ = true;
@@ -138,7 +134,7 @@ Task<void> QuorumManager::beacon_job() {
                           std::to_string(head.superblock.holder()) + " owns the quorum LUN");
     co_return;
   }
-  if (held.holder.is_none()) {
+  if (written.holder.is_none()) {
     degrade("the target forgot the reservation");
     reaches_ = true;
     if (!rekey_reported_) {
@@ -147,7 +143,7 @@ Task<void> QuorumManager::beacon_job() {
     }
     co_return;
   }
-  events_.on_superseded("key " + to_string(held.holder) + " took the reservation of the quorum LUN");
+  events_.on_superseded("key " + to_string(written.holder) + " took the reservation of the quorum LUN");
 }
 
 Task<void> QuorumManager::watch_job() {

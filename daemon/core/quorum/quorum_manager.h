@@ -40,6 +40,8 @@ struct ArbitrationResult {
   Epoch epoch;
   std::string reason;
   Duration contest;  // from the first command to the verdict, without manners
+  int retries = 0;
+  std::string retry_reason;  // of the last retry: what the LUN answered
 };
 
 // What is known of the head of the LUN without owning it.

@@ -167,6 +167,29 @@ TEST(Cluster, ShutdownOfTheClusterThenForm) {
       << dump(c, 3);
 }
 
+// Found by RandomHistories: what node 1 last heard of node 2 was that it forms too, and all that said
+// otherwise was lost. It formed beside it, with the groups online twice until the first beacon.
+TEST(Cluster, NobodyFormsOnOldNews) {
+  SimulatedCluster c(2, 5);
+  form(c, 2);
+  make_group(c, 1, 1);
+  c.command(1, make(api::Command::CLUSTER_SHUTDOWN, ""));
+  ASSERT_TRUE(c.run_until([&] { return !c.core(1) && !c.core(2); }, Duration::seconds(20))) << dump(c, 2);
+  c.start(2);
+  c.run(Duration::milliseconds(900));
+  c.cut(1, 2, true);  // node 2 may form: the last view ended in an orderly way, and it hears nobody
+  c.start(1);
+  c.run(Duration::milliseconds(1050));  // 50 ms before node 2 has listened for long enough
+  ASSERT_EQ(c.core(2)->membership().phase(), Phase::joining) << dump(c, 2);
+  c.cut(2, 1, true);
+  c.run(Duration::seconds(8));
+  EXPECT_TRUE(c.member(2)) << dump(c, 2);
+  EXPECT_FALSE(c.member(1)) << dump(c, 2);
+  c.heal();
+  EXPECT_TRUE(c.run_until([&] { return c.together(all(2)); }, Duration::seconds(30))) << dump(c, 2);
+  EXPECT_EQ(c.failure, "");
+}
+
 TEST(Cluster, FormsAndJoins) {
   SimulatedCluster c(3, 1);
   form(c, 3);

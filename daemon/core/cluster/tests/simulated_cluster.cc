@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/commands/initial_database.h"
+#include "core/database/nodes.h"
 
 namespace holdfast::core::testing {
 namespace {
@@ -78,7 +79,7 @@ void SimulatedCluster::learn(Machine& m, std::set<int> known) {
 namespace {
 std::set<int> nodes_of(const Tree& tree) {
   std::set<int> out;
-  for (const auto& id : tree.children("nodes")) out.insert(atoi(id.c_str()));
+  for (const auto& node : all_nodes(tree)) out.insert(static_cast<int>(node.id.value));
   return out;
 }
 }  // namespace
@@ -89,6 +90,7 @@ void SimulatedCluster::start(int id, std::set<int> known) {
   m.incarnation = random.next() | 1;
   m.ended.reset();
   m.resources.clear();
+  m.unread.clear();
   m.applied_digest.clear();
   m.paused_events.clear();
   m.paused_until = {};
@@ -147,7 +149,10 @@ void SimulatedCluster::perform(Machine& m, Output& o) {
                       e.new_value() + " (" + e.cause() + ")");
   for (const auto& op : o.lun) {
     if (op.kind == LunOp::Kind::open && lun.reachable) m.nexus = next_nexus_++;
-    auto result = lun.execute(m.nexus, op);
+    LunOp first = op;  // others may come between the two halves of an operation
+    first.then_read_reservation = false;
+    auto result = lun.execute(m.nexus, first);
+    if (op.then_read_reservation) m.unread.insert(op.token);
     Duration took =
         lun.reachable ? Duration::microseconds(50 + static_cast<int64_t>(random.below(300))) : op.deadline;
     post(from, now + took, LunCompleted{result});
@@ -252,6 +257,8 @@ void SimulatedCluster::run(Duration d) {
       facts_.pop();
       Machine& m = machines_[f.machine];
       if (!m.core || f.life != m.life) continue;
+      if (auto* done = std::get_if<LunCompleted>(&f.event); done && m.unread.erase(done->result.token))
+        lun.then_read_reservation(m.nexus, done->result);
       if (!m.paused_until.is_never())
         m.paused_events.emplace_back(f.life, std::move(f.event));
       else

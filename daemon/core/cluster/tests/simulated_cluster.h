@@ -10,26 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "base/tests/random.h"
 #include "core/cluster/core.h"
 #include "core/quorum/fake_lun.h"
 
 namespace holdfast::core::testing {
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15ULL + 1) {}
-  uint64_t next() {  // splitmix64
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-  }
-  uint64_t below(uint64_t n) { return next() % n; }
-  bool chance(uint64_t percent) { return below(100) < percent; }
-
- private:
-  uint64_t state_;
-};
 
 class SimulatedCluster {
  public:
@@ -38,7 +23,8 @@ class SimulatedCluster {
     std::unique_ptr<Core> core;  // none while it is down
     uint64_t life = 0;           // counts starts; facts of an earlier life are dropped
     uint64_t incarnation = 0;
-    int nexus = 0;  // of its current session
+    int nexus = 0;              // of its current session
+    std::set<uint64_t> unread;  // tokens whose second half, reading the reservation, is still to come
     Instant deadline = Instant::infinite();
     Instant paused_until;  // the process stands still, its socket fills
     std::vector<std::pair<uint64_t, Event>> paused_events;
