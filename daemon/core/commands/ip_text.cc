@@ -62,7 +62,8 @@ std::optional<IpBytes> parse_ip(std::string_view text) {
   if (head < 0) return std::nullopt;
   int rest = parse_groups(text.substr(gap + 2), tail, 7 - head);
   if (rest < 0) return std::nullopt;
-  for (int i = 0; i < rest * 2; ++i) ip[static_cast<size_t>(16 - rest * 2 + i)] = tail[i];
+  const auto tail_bytes = static_cast<size_t>(rest) * 2;
+  for (size_t i = 0; i < tail_bytes; ++i) ip[ip.size() - tail_bytes + i] = tail[i];
   return ip;
 }
 

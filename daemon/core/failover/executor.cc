@@ -7,7 +7,6 @@
 
 namespace holdfast::core {
 
-using failover::group_path;
 using failover::GroupFacts;
 using failover::resource_path;
 using failover::ResourceFacts;

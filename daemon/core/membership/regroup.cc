@@ -14,7 +14,7 @@ constexpr Duration joiner_patience = Duration::milliseconds(200);
 
 void Membership::enter_regroup(RegroupCause cause, const std::string& detail, Instant now,
                                const std::function<void(Regroup&)>& prepare) {
-  regroup_.emplace();
+  regroup_ = Regroup{};
   regroup_->base = view_.epoch.value;
   regroup_->begun = now;
   regroup_->cause = cause;
@@ -38,7 +38,7 @@ void Membership::enter_regroup(RegroupCause cause, const std::string& detail, In
 }
 
 void Membership::enter_as_guest(const wire::Heartbeat& hb, Instant now) {
-  regroup_.emplace();
+  regroup_ = Regroup{};
   regroup_->base = hb.regroup_base();
   regroup_->guest = true;
   regroup_->begun = now;
