@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <asio.hpp>
+#include <chrono>
 #include <deque>
 #include <map>
 
@@ -19,6 +20,10 @@ using Socket = asio::local::stream_protocol::socket;
 constexpr size_t request_bytes_max = 4 << 20;
 constexpr size_t queue_bytes_max = 4 << 20;
 constexpr size_t clients_max = 256;
+// Everybody may read, so everybody may connect: what they can use up leaves room for an administrator.
+constexpr size_t readers_max = 192;
+constexpr size_t reader_request_bytes_max = 64 << 10;
+constexpr auto accept_pause = std::chrono::milliseconds(100);  // when the process has no descriptor left
 
 std::string user_name(uid_t uid) {
   char buffer[4096];
@@ -56,7 +61,7 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
   };
 
   Impl(asio::io_context& io, std::string path, Handlers handlers)
-      : acceptor_(io), path_(std::move(path)), handlers_(std::move(handlers)) {}
+      : acceptor_(io), pause_(io), path_(std::move(path)), handlers_(std::move(handlers)) {}
 
   Status start() {
     unlink(path_.c_str());
@@ -77,6 +82,7 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
     stopped_ = true;
     asio::error_code ignored;
     acceptor_.close(ignored);
+    pause_.cancel();
     for (auto& [id, client] : clients_) client->socket.close(ignored);
     clients_.clear();
     unlink(path_.c_str());
@@ -87,10 +93,9 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
     if (it == clients_.end()) return;
     Client& c = *it->second;
     std::string frame(4, '\0');
-    if (response.has_event() && c.dropped > 0 && c.queued < queue_bytes_max) {
+    if (response.has_event() && c.dropped > 0) {
       api::Response marked = response;
       marked.mutable_event()->set_dropped(c.dropped);
-      c.dropped = 0;
       marked.AppendToString(&frame);
     } else {
       response.AppendToString(&frame);
@@ -102,6 +107,7 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
         close(id);
       return;
     }
+    if (response.has_event()) c.dropped = 0;
     put_le(as_u8(frame), frame.size() - 4, 4);
     c.queued += frame.size();
     c.queue.push_back(std::move(frame));
@@ -112,8 +118,15 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
   void accept() {
     acceptor_.async_accept([self = shared_from_this()](asio::error_code error, Socket socket) {
       if (self->stopped_) return;
-      if (!error && self->clients_.size() < clients_max) self->admit(std::move(socket));
-      self->accept();
+      if (!error) {
+        self->admit(std::move(socket));
+        self->accept();
+        return;
+      }
+      self->pause_.expires_after(accept_pause);
+      self->pause_.async_wait([self](asio::error_code) {
+        if (!self->stopped_) self->accept();
+      });
     });
   }
 
@@ -121,9 +134,11 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
     ucred who{};
     socklen_t size = sizeof who;
     if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return;
+    const bool admin = is_admin(who);
+    if (clients_.size() >= (admin ? clients_max : readers_max)) return;
     uint64_t id = next_++;
     auto client = std::make_shared<Client>(std::move(socket));
-    client->may_change = is_admin(who);
+    client->may_change = admin;
     client->user = user_name(who.uid);
     clients_[id] = client;
     read(id, client);
@@ -144,7 +159,7 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
         [self = shared_from_this(), id, client](asio::error_code error, size_t) {
           if (self->stopped_) return;
           size_t size = get_le(client->head, 4);
-          if (error || size > request_bytes_max) {
+          if (error || size > (client->may_change ? request_bytes_max : reader_request_bytes_max)) {
             self->close(id);
             return;
           }
@@ -182,6 +197,7 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   asio::local::stream_protocol::acceptor acceptor_;
+  asio::steady_timer pause_;
   std::string path_;
   Handlers handlers_;
   std::map<uint64_t, std::shared_ptr<Client>> clients_;

@@ -26,8 +26,9 @@ class ApiSocket {
   ~ApiSocket();
   // Replaces a stale socket file. io: the folder is missing or not writable.
   Status start();
-  // Answers are queued up to 4 MiB a client. Beyond that events are dropped and the next one that fits says
-  // how many; a client that does not even take its answers is closed.
+  // A client of root or the group may send 4 MiB, anybody else 64 KiB; of 256 connections 192 are for the
+  // others. More is refused by closing. Answers are queued up to 4 MiB a client. Beyond that events are
+  // dropped and the next one that fits says how many; a client that does not even take its answers is closed.
   void send(uint64_t client, api::Response response);
 
  private:

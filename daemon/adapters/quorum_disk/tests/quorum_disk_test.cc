@@ -151,12 +151,12 @@ class HangingLun : public scsi::Lun {
     std::mutex mutex;
     std::condition_variable changed;
     bool reached = false, open = false, left = false;
-    void set(bool Gate::* what) {
+    void set(bool Gate::*what) {
       std::lock_guard lock(mutex);
       this->*what = true;
       changed.notify_all();
     }
-    void await(bool Gate::* what) {
+    void await(bool Gate::*what) {
       std::unique_lock lock(mutex);
       EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(20), [&] { return this->*what; }));
     }
@@ -208,7 +208,8 @@ TEST_F(QuorumDiskTest, ADiskThatHangsIsLeftBehind) {
   EXPECT_LT(took, std::chrono::seconds(10)) << "the service waits for a stuck disk in bounds only";
   gate->set(&HangingLun::Gate::open);
   gate->await(&HangingLun::Gate::left);  // the thread cleans up behind itself
-  EXPECT_EQ(results_.waiting(), 0u) << "nothing is reported to one that is gone, and nothing more is executed";
+  EXPECT_EQ(results_.waiting(), 0u)
+      << "nothing is reported to one that is gone, and nothing more is executed";
 }
 
 }  // namespace
