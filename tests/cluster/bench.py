@@ -470,11 +470,8 @@ def under_stress(seconds: int, timeout_ms: int | None = None) -> None:
         try:
             while stress.poll() is None:
                 time.sleep(5)
-                for node in c.nodes:
-                    must(node.process.poll() is None, f"{node.name}: the service ended")
-            for node in c.nodes:
-                removed = re.findall(r"NODE_REMOVED .*|heartbeat-timeout.*", node.log.read_text())
-                must(not removed, f"{node.name}: {removed[:3]}")
+                nobody_removed(c)
+            nobody_removed(c)
             must(settled(c) is not None, "the group is not online")
             late = [int(x) for n in c.nodes for x in re.findall(r"core ran (\d+) ms late", n.log.read_text())]
             FIGURES.setdefault("stress", {})["last"] = {"epoch_before": epoch, "epoch_after": c.nodes[0].status()["epoch"], "late_ms": max(late, default=0)}
@@ -482,6 +479,13 @@ def under_stress(seconds: int, timeout_ms: int | None = None) -> None:
             if stress.poll() is None:
                 stress.terminate()
                 stress.wait()
+
+
+def nobody_removed(c: Cluster) -> None:
+    for node in c.nodes:
+        must(node.process.poll() is None, f"{node.name}: the service ended")
+        removed = re.findall(r"NODE_REMOVED .*|heartbeat-timeout.*", node.log.read_text())
+        must(not removed, f"{node.name}: {removed[:3]}")
 
 
 def stress(seconds: int = 1800) -> None:
