@@ -214,17 +214,21 @@ void Core::grant() {
   out_.monitor.push_back(std::move(m));
 }
 
-// What the database asks of this node as such.
-void Core::obey_database() {
-  const std::string own = "nodes/" + std::to_string(config_.self.value);
+// At once, and before anything is judged by it.
+void Core::obey_timing() {
   Timing t = timing_from(tree());
   MembershipTiming timing = membership_.timing();
   timing.interval = t.heartbeat_interval;
   timing.timeout = t.heartbeat_timeout;
   timing.lease_margin = t.lease_margin;
   timing.quorum_stall_max = t.quorum_stall_max;
-  membership_.set_timing(timing);
+  membership_.set_timing(timing, now_);
   updates_.set_ack_timeout(t.update_timeout);
+}
+
+// What the database asks of this node as such.
+void Core::obey_database() {
+  const std::string own = "nodes/" + std::to_string(config_.self.value);
   if (!updates_.ready()) return;
   if (functional_level() > functional_level_max && !leaving_) on_must_leave(too_old(functional_level()));
   if (recovered_once_ && !stale_stopping_ && tree().number(own, "Stopping") == 1 && !stopping_ && !leaving_) {

@@ -84,6 +84,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   Duration grant_pace() const;
   void continue_stopping();
   void continue_leaving();
+  void obey_timing();
   void obey_database();
   void offer_roster(NodeSet to);
   static std::string too_old(uint64_t level);

@@ -81,6 +81,7 @@ void Core::on_committed_update(const wire::Update& update, const std::vector<Cha
   membership_.set_applied(Sequence{update.sequence()});
   out_.replica.push_back({update, false});
   tree_changed_ = true;
+  obey_timing();
   for (const auto& n : notices) {
     if (n.name == "Stopping" && n.key == "nodes/" + std::to_string(config_.self.value))
       stale_stopping_ = false;
@@ -103,6 +104,7 @@ void Core::on_tree_replaced() {
   out_.nodes_changed = true;
   configured_ = read_configured();
   tree_changed_ = true;
+  obey_timing();
 }
 
 void Core::on_recovered(Instant now) {

@@ -6,6 +6,12 @@
 #include "base/version.h"
 
 namespace holdfast::core {
+namespace {
+// Clocks may drift by 1 in 1000 (DESIGN 4).
+Duration with_drift(Duration d) {
+  return d + d / 1000;
+}
+}  // namespace
 
 NodeSet View::set() const {
   NodeSet s;
@@ -100,6 +106,8 @@ bool Membership::note_peer(PeerInfo& peer, Incarnation incarnation, int network,
   peer.resources_ended = peer.resources_ended || hb.resources_ended();
   peer.heard = NodeSet(hb.heard());
   peer.disk_epoch = hb.disk_epoch();
+  peer.lease = Duration::milliseconds(hb.lease_ms());
+  peer.lease_left = Duration::milliseconds(hb.lease_left_ms());
   peer.load = hb.load();
   peer.core_late_ms = hb.core_late_ms();
   peer.accepted = hb.accepted();
@@ -208,6 +216,26 @@ void Membership::renew_lease(Instant now) {
   lease_until_ = std::max(lease_until_, oldest + timing_.lease());
 }
 
+// A shorter timing is not in force everywhere at once, and a lease that was given is not taken back: the
+// longer one counts until every lease under it has run out.
+void Membership::set_timing(const MembershipTiming& timing, Instant now) {
+  const Duration before = longest_lease(now);
+  if (ready_once_ && timing.lease() < timing_.lease()) {  // before that the timing was a guess
+    old_lease_ = before;
+    old_lease_until_ = now + before * 2;
+  }
+  timing_ = timing;
+}
+
+Duration Membership::longest_lease(Instant now) const {
+  return now < old_lease_until_ ? std::max(timing_.lease(), old_lease_) : timing_.lease();
+}
+
+Instant Membership::guard_until() const {
+  if (guard_from_.is_never()) return guard_said_;
+  return std::max(guard_said_, guard_from_ + with_drift(timing_.lease()));
+}
+
 wire::Heartbeat Membership::make_heartbeat(NodeId to, Instant now) {
   wire::Heartbeat hb;
   hb.set_incarnation(incarnation_.value);
@@ -241,6 +269,8 @@ wire::Heartbeat Membership::make_heartbeat(NodeId to, Instant now) {
   hb.set_resources_ended(resources_ended_);
   hb.set_applied_sequence(applied_.value);
   hb.set_lost(lost_epoch_);
+  hb.set_lease_ms(static_cast<uint32_t>(longest_lease(now).ms()));
+  hb.set_lease_left_ms(static_cast<uint32_t>(std::max<int64_t>((lease_until_ - now).ms() + 1, 0)));
   if (auto& o = quorum_.observation()) hb.set_disk_epoch(o->head.superblock.epoch());
   NodeSet heard = NodeSet::of(self_);
   for (const auto& [id, peer] : peers_)
@@ -307,16 +337,19 @@ void Membership::install(const View& view, Instant now) {
     if (it->second.incarnation != previous.members[id] || it->second.resources_ended ||
         it->second.echoed_receipt.is_never())
       continue;
-    // Clocks may drift by 1 in 1000 (DESIGN 4).
-    Duration lease = timing_.lease();
-    guard_until_ = std::max(guard_until_, it->second.echoed_receipt + lease + lease / 1000);
+    const PeerInfo& peer = it->second;
+    guard_from_ = std::max(guard_from_, peer.echoed_receipt);
+    guard_said_ =
+        std::max({guard_said_, peer.echoed_receipt + with_drift(std::max(peer.lease, longest_lease(now))),
+                  peer.received_at + with_drift(peer.lease_left)});
   }
   // A node that joins does not know whom an earlier view removed a moment ago: it waits as long as that could
   // matter. One that forms alone need not: it waited before, or everybody was in contact, or the last view
   // ended in an orderly way.
   if (previous.members.empty() && view.members.size() > 1) {
-    Duration lease = timing_.lease();
-    guard_until_ = std::max(guard_until_, now + lease + lease / 1000);
+    guard_from_ = std::max(guard_from_, now);
+    for (const auto& [id, incarnation] : view.members)
+      if (id != self_) guard_said_ = std::max(guard_said_, now + with_drift(peers_[id].lease));
   }
   if (regroup_) last_regroup_ = now - regroup_->begun;
   bool joiners_missing = false;

@@ -91,6 +91,7 @@ struct PeerInfo {
   uint64_t echo_epoch = 0;
   NodeSet heard;
   uint64_t disk_epoch = 0;
+  Duration lease, lease_left;  // as it said
   wire::Load load;
   uint32_t core_late_ms = 0;
   std::array<Instant, networks_max> last_heard_on{};
@@ -120,13 +121,16 @@ class Membership {
   // Begins to leave: says so to everybody. `resources_ended` may follow later.
   void leave(const std::string& reason, Instant now);
   void resources_ended(Instant now);
-  void set_timing(const MembershipTiming& timing) { timing_ = timing; }
+  void set_timing(const MembershipTiming& timing, Instant now);
   // Why this node must stay outside; "" = nothing. It neither forms nor asks to join meanwhile.
   void set_obstacle(std::string why) { obstacle_ = std::move(why); }
   void set_load(wire::Load load) { load_ = load; }
   void set_applied(Sequence applied) { applied_ = applied; }
   // Joins are possible only while the view is recovered.
-  void set_ready(bool ready) { ready_ = ready; }
+  void set_ready(bool ready) {
+    ready_ = ready;
+    ready_once_ = ready_once_ || ready;
+  }
 
   Phase phase() const { return phase_; }
   const std::string& phase_reason() const { return phase_reason_; }
@@ -138,7 +142,7 @@ class Membership {
   // The working lease: what no reservation guards may run until then (own clock). Never when not a member.
   Instant lease_until() const { return lease_until_; }
   // What no reservation guards must not start before this (leases of the removed have run out).
-  Instant guard_until() const { return guard_until_; }
+  Instant guard_until() const;
   Incarnation incarnation() const { return incarnation_; }
   Duration last_regroup() const { return last_regroup_; }
   void check_invariants() const;
@@ -172,6 +176,7 @@ class Membership {
   };
 
   // membership.cc
+  Duration longest_lease(Instant now) const;
   bool note_peer(PeerInfo& peer, Incarnation incarnation, int network, const wire::Heartbeat& heartbeat,
                  Instant received_at);
   void heartbeat_as_member(NodeId from, const wire::Heartbeat& heartbeat, Instant now);
@@ -219,7 +224,12 @@ class Membership {
   std::map<NodeId, PeerInfo> peers_;
   std::optional<Regroup> regroup_;
   RegroupCause last_cause_ = RegroupCause::none;
-  Instant started_at_, next_heartbeat_, lease_until_, guard_until_, quiet_until_;
+  Instant started_at_, next_heartbeat_, lease_until_, quiet_until_;
+  // Guard: what removed nodes may still rely on. The first is of what they said; the second counts with the
+  // timing of the database, which may be learned, or become longer, after the view was installed.
+  Instant guard_said_, guard_from_;
+  Duration old_lease_;  // of the timing before the present one, if it was longer
+  Instant old_lease_until_;
   Instant owner_degraded_since_;
   Instant join_blocked_until_;
   Instant form_blocked_until_;
@@ -229,7 +239,7 @@ class Membership {
   uint64_t highest_promise_ = 0;  // R2, over all regroups of this life
   bool going_ = false;
   bool resources_ended_ = false;
-  bool ready_ = false;
+  bool ready_ = false, ready_once_ = false;
   bool must_leave_told_ = false;
   uint32_t core_late_ms_ = 0;
   wire::Load load_;

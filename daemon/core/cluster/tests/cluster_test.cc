@@ -491,7 +491,11 @@ TEST(Cluster, RandomHistories) {
           revive(c, n);
           break;
         case 8:
-          if (c.core(id))
+          if (c.core(id) && c.random.chance(30)) {
+            static constexpr const char* timeouts[] = {"300", "1000", "3000"};
+            c.command(id, make(api::Command::CLUSTER_SET, "",
+                               {{"HeartbeatTimeoutMs", timeouts[c.random.below(3)]}}));
+          } else if (c.core(id))
             c.command(id, make(api::Command::GROUP_MOVE, "g" + std::to_string(1 + c.random.below(groups))));
           break;
         default:
