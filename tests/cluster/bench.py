@@ -93,11 +93,14 @@ def move(rounds: int) -> None:
         report("move", **spread("outage", outages, 150))
 
 
+def set_timeout(c: Cluster, timeout_ms: int) -> None:
+    c.nodes[0].cli("cluster", "set", f"HeartbeatTimeoutMs={timeout_ms}", f"HeartbeatIntervalMs={max(10, timeout_ms // 10)}")
+
+
 def power_losses(rounds: int, timeout_ms: int | None) -> tuple[list[float], list[float]]:
     with Cluster(3) as c:
         if timeout_ms:
-            interval = max(10, timeout_ms // 10)
-            c.nodes[0].cli("cluster", "set", f"HeartbeatTimeoutMs={timeout_ms}", f"HeartbeatIntervalMs={interval}")
+            set_timeout(c, timeout_ms)
         address = make_group(c, "web", 100)
         probe = Prober(c, address, PORT)
         outages = []
@@ -456,10 +459,10 @@ def broken_files() -> None:
     report("garbage", broken_files=200, refused_with_a_reason=refused)
 
 
-def under_stress(seconds: int, timeout_ms: int | None = None) -> None:
+def under_stress(seconds: int, timeout_ms: int | None = None) -> dict:
     with Cluster(3) as c:
         if timeout_ms:
-            c.nodes[0].cli("cluster", "set", f"HeartbeatTimeoutMs={timeout_ms}", f"HeartbeatIntervalMs={max(10, timeout_ms // 10)}")
+            set_timeout(c, timeout_ms)
         make_group(c, "web", 100)
         settled(c)
         time.sleep(3)
@@ -476,7 +479,7 @@ def under_stress(seconds: int, timeout_ms: int | None = None) -> None:
             nobody_removed(c)
             must(settled(c) is not None, "the group is not online")
             late = [int(x) for n in c.nodes for x in re.findall(r"core ran (\d+) ms late", n.log.read_text())]
-            FIGURES.setdefault("stress", {})["last"] = {"epoch_before": epoch, "epoch_after": c.nodes[0].status()["epoch"], "late_ms": max(late, default=0)}
+            return {"worst_late_ms": max(late, default=0), "regroups": c.nodes[0].status()["epoch"] - epoch}
         finally:
             if stress.poll() is None:
                 stress.terminate()
@@ -492,9 +495,7 @@ def nobody_removed(c: Cluster) -> None:
 
 def stress(seconds: int = 1800) -> None:
     """CPU, memory and I/O stress on the machine of all nodes, stock settings: no member is removed."""
-    under_stress(seconds)
-    last = FIGURES["stress"].pop("last")
-    report("stress", seconds=seconds, removed=0, worst_late_ms=last["late_ms"], regroups=last["epoch_after"] - last["epoch_before"])
+    report("stress", seconds=seconds, removed=0, **under_stress(seconds))
 
 
 ALL = {"move": (move, 20), "powerloss": (powerloss, 20), "killed": (killed, 20), "hung": (hung, 10), "partition": (partition, 5), "frozen": (frozen, 20),

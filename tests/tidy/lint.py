@@ -21,7 +21,7 @@ def lint(entry: dict) -> str:
     keep = [w for w in words if re.match(r"-(D|I|std=|isystem|O\d|fPIC)", w)]
     out = subprocess.run(["clang-tidy", "--quiet", entry["file"], "--", *keep, "-D__cpp_impl_coroutine=201902L", "-Wno-everything"],
                          cwd=entry["directory"], capture_output=True, text=True)
-    return "" if out.returncode == 0 else out.stdout + (out.stderr if "error:" in out.stderr else "")
+    return "" if out.returncode == 0 else f"{entry['file']}: clang-tidy ended with {out.returncode}\n{out.stdout}{out.stderr}"
 
 
 def main() -> int:

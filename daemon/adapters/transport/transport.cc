@@ -58,6 +58,7 @@ class Transport::Impl : public std::enable_shared_from_this<Transport::Impl> {
   const uint16_t cluster_tag_;
   asio::steady_timer tick_;
   Instant tick_due_;
+  Duration tick_pause_;  // between the last tick and that one
   bool running_ = false;
   std::vector<std::shared_ptr<HeartbeatSocket>> sockets_;
   std::vector<std::shared_ptr<Listener>> listeners_;
@@ -130,9 +131,9 @@ void Transport::Impl::schedule_tick() {
   const Instant at = now();
   bool quiet = !context_->peers.empty();
   for (const auto& [id, link] : context_->peers) quiet = quiet && link->quiet(at);
-  const Duration pause = quiet ? tick_quiet : tick_interval;
-  tick_.expires_after(std::chrono::nanoseconds(pause.ns));
-  tick_due_ = at + pause;
+  tick_pause_ = quiet ? tick_quiet : tick_interval;
+  tick_.expires_after(std::chrono::nanoseconds(tick_pause_.ns));
+  tick_due_ = at + tick_pause_;
   tick_.async_wait([weak = weak_from_this()](const asio::error_code& error) {
     auto self = weak.lock();
     if (self && self->running_ && !error) self->tick(now());
@@ -159,7 +160,7 @@ void Transport::Impl::receive(int network, const uint8_t* bytes, size_t size) {
   context_->count("datagram-received");
   context_->events.on_datagram(link->config().id, keys->peer_incarnation, network, payload, at);
   // A tick comes along with what wakes this thread anyway: most of an idle node's cost are wakeups.
-  if (running_ && at > tick_due_ - tick_quiet / 2) tick(at);
+  if (running_ && at > tick_due_ - tick_pause_ / 2) tick(at);
 }
 
 // Null: it is genuine. Otherwise the counter of the reason.
