@@ -1,6 +1,6 @@
 """The main job in virtual machines: disk, file system, address and program under load, with every way to lose the owner.
 
-HOLDFAST_REPEAT=N repeats each loss N times within the one booted lab; HOLDFAST_REPEAT=20,10,10 says it for power cuts,
+HOLDFAST_LAB_REPEAT=N repeats each loss N times within the one booted lab; HOLDFAST_LAB_REPEAT=20,10,10 says it for power cuts,
 pauses and reboots. Every repetition prints its figures when it ends and all of them stand at the end of the run.
 """
 
@@ -14,7 +14,7 @@ import pytest
 from holdfast_lab.cluster import LabCluster, Scribbler
 
 LAB = {"nodes": 3, "product": True}
-_repeat = [int(n) for n in os.environ.get("HOLDFAST_REPEAT", "1").split(",")]
+_repeat = [int(n) for n in os.environ.get("HOLDFAST_LAB_REPEAT", "1").split(",")]
 CUTS, PAUSES, REBOOTS = _repeat if len(_repeat) == 3 else _repeat[:1] * 3
 
 
