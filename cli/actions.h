@@ -98,6 +98,11 @@ struct ProbeOptions {
   bool exercise = false;
 };
 int disk_probe(Context&, const ProbeOptions&);
+struct ReleaseOptions {
+  std::string device, initiator;
+  bool force = false;
+};
+int disk_release(Context&, const ReleaseOptions&);
 struct ReportOptions {
   std::string output;  // empty: holdfast-report-NODE-TIME.tar.gz here
 };

@@ -24,6 +24,17 @@ void add_other_verbs(CLI::App* root, Registry& r) {
   v->add_flag("--exercise", probe->exercise,
               "try reservations with scratch keys; refused when anybody is registered");
 
+  auto release = std::make_shared<ReleaseOptions>();
+  v = r.verb(
+      disk, "release",
+      "end the reservation of a disk that no resource uses any more; a disk of the cluster stays reserved "
+      "until then",
+      "  holdfast disk release /dev/disk/by-id/wwn-0x6001405…", release, disk_release);
+  v->add_option("DEVICE", release->device, "/dev/… or iscsi://…")->required();
+  v->add_option("--initiator", release->initiator, "iSCSI initiator name; default from the configuration");
+  v->add_flag("--force", release->force,
+              "even when another cluster reserved it, or when the service cannot be asked who uses it");
+
   auto follow = std::make_shared<EventsOptions>();
   v = r.verb(
       root, "events", "what happened: states, regroups, quorum, with causes",

@@ -120,6 +120,7 @@ TEST(Verbs, EveryVerbTeachesWithAnExample) {
                                                                              {"resource", "create"},
                                                                              {"quorum", "status"},
                                                                              {"disk", "probe"},
+                                                                             {"disk", "release"},
                                                                              {"events"},
                                                                              {"report"}}) {
     verb.push_back("--help");

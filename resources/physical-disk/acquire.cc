@@ -95,6 +95,15 @@ Status take(scsi::Lun& lun, const Claim& claim, const scsi::Capabilities& can) {
   return {};
 }
 
+// After a failure: a registrant may write, and a disk that is not ours is none of our business. One that is
+// ours stays reserved; a disk that does not answer is left as it is. Only the first path was registered then,
+// unless it is ours.
+void withdraw(scsi::Lun& lun, ReservationKey own, Duration limit) {
+  if (!ensure_open(lun, limit)) return;
+  auto now = lun.read_reservation(limit);
+  if (now && now->key != own) (void)lun.register_key(own, ReservationKey{}, limit);
+}
+
 // What /sys says about a path may be older than what is behind it.
 Status confirm_identity(const scsi::Capabilities& can, const std::string& identity) {
   if (!identity.starts_with("naa.") && !identity.starts_with("eui.")) return {};
@@ -134,22 +143,8 @@ Status acquire(Luns& luns, const Claim& claim) {
     taken = ensure_open(*luns[i], claim.command_limit);
     if (taken) taken = luns[i]->register_ignore(claim.own, claim.command_limit);
   }
-  if (!taken) (void)give_back(luns, claim.own, claim.command_limit);
+  if (!taken) withdraw(first, claim.own, claim.command_limit);
   return taken;
-}
-
-Status give_back(Luns& luns, ReservationKey own, Duration limit) {
-  Status first_error;
-  for (size_t i = 0; i < luns.size(); ++i) {
-    scsi::Lun& lun = *luns[i];
-    Status done = ensure_open(lun, limit);
-    if (done && i == 0)
-      (void)lun.release(own, our_type, limit);  // not held is fine: unregistering is what counts
-    if (done) done = lun.register_key(own, ReservationKey{}, limit);
-    if (!done && done.error().code == ErrorCode::conflict) done = {};  // no longer registered
-    if (!done && first_error) first_error = done;
-  }
-  return first_error;
 }
 
 }  // namespace holdfast::disk

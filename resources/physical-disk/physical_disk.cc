@@ -1,5 +1,6 @@
 // Resource type physical-disk: owns a disk by a persistent reservation. A loss is reported and never repaired
-// from here: reserving again is an order of the core, after it has proven the quorum anew.
+// from here: reserving again is an order of the core, after it has proven the quorum anew. Nor is a
+// reservation ever given back from here: see acquire.h.
 #include <mutex>
 
 #include "acquire.h"
@@ -9,9 +10,6 @@
 
 namespace holdfast::disk {
 namespace {
-
-constexpr Duration terminate_limit = Duration::milliseconds(800);
-constexpr Duration command_limit_terminate = Duration::milliseconds(300);
 
 class PhysicalDisk : public sdk::Instance {
  public:
@@ -40,12 +38,7 @@ class PhysicalDisk : public sdk::Instance {
     HOLDFAST_CHECK(host_.record("device", device.identity));
     Claim claim{own, victim, device.identity, command_limit_};
     HOLDFAST_CHECK(worker->run([claim](Luns& luns) { return acquire(luns, claim); }, acquire_limit_));
-    if (host_.cancelled()) {
-      // The terminate that ran beside this may have come too early to give anything back.
-      (void)worker->run([own](Luns& luns) { return give_back(luns, own, command_limit_terminate); },
-                        terminate_limit);
-      return fail(ErrorCode::cancelled, "terminate overtook online");
-    }
+    if (host_.cancelled()) return fail(ErrorCode::cancelled, "terminate overtook online");
     std::lock_guard lock(mutex_);
     good_at_ = boottime_now();
     // Of a URL only what may be seen: it can carry a password.
@@ -57,12 +50,7 @@ class PhysicalDisk : public sdk::Instance {
   Result<sdk::Ended> offline() override {
     auto [worker, device, own] = current();
     if (!worker) return sdk::Ended{};
-    if (in_use(device))
-      return fail(ErrorCode::busy,
-                  "disk " + device.paths.front() + " is still in use: its reservation stays");
-    HOLDFAST_CHECK(
-        worker->run([own = own, limit = command_limit_](Luns& luns) { return give_back(luns, own, limit); },
-                    acquire_limit_));
+    if (in_use(device)) return fail(ErrorCode::busy, "disk " + device.paths.front() + " is still in use");
     forget();
     return sdk::Ended{};
   }
@@ -71,17 +59,9 @@ class PhysicalDisk : public sdk::Instance {
     auto [worker, device, own] = current();
     if (!worker) return sdk::Ended{};
     forget();
-    // The target protects the next owner in both cases below: it preempts our key, or finds none and resets
-    // the LUN.
     if (in_use(device))
       return sdk::Ended{
-          "Disk " + device.paths.front() + " is still in use; its reservation was left to the next owner.",
-          true};
-    auto done = worker->run([own = own](Luns& luns) { return give_back(luns, own, command_limit_terminate); },
-                            terminate_limit);
-    if (!done)
-      return sdk::Ended{"The reservation could not be given back (" + done.error().text() +
-                        "); the next owner takes it."};
+          "Disk " + device.paths.front() + " is still in use; the next owner's PREEMPT ends that.", true};
     return sdk::Ended{};
   }
 

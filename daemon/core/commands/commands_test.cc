@@ -74,6 +74,37 @@ TEST(Commands, GenerationsGoOnWhereADeletedGroupEnded) {
   EXPECT_EQ(tree.number("groups/web", "PersistentState"), 1u);
 }
 
+// A disk that went offline stays reserved with its last key. Wherever its resource goes, the next key is
+// newer.
+TEST(Commands, KeysOfDisksGoOnWhereTheyEnded) {
+  Tree tree = small_cluster();
+  ASSERT_TRUE(run(tree, Asked(C::GROUP_OFFLINE, "web")));
+  for (const char* r : {"resources/disk", "resources/fs", "resources/ip"})
+    apply(tree, Edit().set(r, "State", uint64_t{3}).done());
+  const auto counter = [&](const char* group) {
+    return tree.number("groups/" + std::string(group), "Generation") +
+           tree.number("resources/disk", "KeyOffset");
+  };
+  ASSERT_EQ(counter("web"), 4u);
+  apply(tree,
+        Edit().set("groups/db", "Owner", uint64_t{2}).set("groups/db", "Generation", uint64_t{1}).done());
+  ASSERT_TRUE(run(tree, Asked(C::RESOURCE_MOVE, "disk", "db").force()));
+  EXPECT_EQ(counter("db"), 5u) << "the owner stays, and the generation with it";
+  ASSERT_TRUE(run(tree, Asked(C::RESOURCE_MOVE, "disk", "web").force()));
+  EXPECT_EQ(counter("web"), 6u);
+  for (const char* r : {"ip", "fs", "disk"}) ASSERT_TRUE(run(tree, Asked(C::RESOURCE_DELETE, r).force()));
+  EXPECT_EQ(tree.number("cluster", "GenerationFloor"), 6u);
+  const auto create =
+      Asked(C::RESOURCE_CREATE, "disk").with("Type", "physical-disk").with("Device", "naa.5000");
+  ASSERT_TRUE(run(tree, Asked(create).with("Group", "db")));
+  EXPECT_EQ(counter("db"), 7u);
+  ASSERT_TRUE(run(tree, Asked(C::RESOURCE_DELETE, "disk").force()));
+  ASSERT_TRUE(run(tree, Asked(C::GROUP_CREATE, "new")));
+  ASSERT_TRUE(run(tree, Asked(create).with("Group", "new")));
+  EXPECT_EQ(counter("new"), 7u) << "the first owner counts up";
+  EXPECT_TRUE(check_schema(tree));
+}
+
 TEST(Commands, RacesEndInConflict) {
   const Tree before = small_cluster();
   struct Race {

@@ -8,8 +8,7 @@ Status Planner::group_create() {
   change_structure();
   edit_.require_absent(key);
   edit_.create(key).set(key, "Owner", uint64_t{0});
-  // Generations are counters of disk keys: a group that bears an old name goes on where any deleted one
-  // ended.
+  // Generations are counters of disk keys: a new group goes on where any deleted one ended.
   rely_on("cluster", "GenerationFloor");
   edit_.set(key, "Generation", tree_.number("cluster", "GenerationFloor"));
   HOLDFAST_TRY(bool wanted, flag("PersistentState", true));
@@ -47,13 +46,14 @@ Status Planner::group_delete() {
                   "take it offline first: 'holdfast group offline " + object_ + "'");
   rely_on(key, "PersistentState");
   rely_on(key, "Failed");
-  for (const auto& resource : resources) edit_.remove(resource_key(resource));
-  edit_.remove(key);
-  if (uint64_t generation = tree_.number(key, "Generation");
-      generation > tree_.number("cluster", "GenerationFloor")) {
-    rely_on("cluster", "GenerationFloor");
-    edit_.set("cluster", "GenerationFloor", generation);
+  uint64_t counter = tree_.number(key, "Generation");
+  for (const auto& resource : resources) {
+    counter = std::max(counter, key_counter(resource));
+    say_that_disk_stays_reserved(resource);
+    edit_.remove(resource_key(resource));
   }
+  edit_.remove(key);
+  raise_generation_floor(counter);
   return {};
 }
 

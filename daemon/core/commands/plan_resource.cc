@@ -92,6 +92,8 @@ Status Planner::resource_create() {
   change_structure();
   edit_.require_absent(key).require_key(group_key(group));
   edit_.set(key, "Group", group).set(key, "Type", type);
+  rely_on("cluster", "GenerationFloor");
+  keys_go_on_above(object_, group, tree_.number("cluster", "GenerationFloor"));
   HOLDFAST_CHECK(set_resource_properties(object_, group, type, true));
   for (const auto& p : all_properties())
     if (p.required && p.type == type && !given(p.name))
@@ -125,6 +127,9 @@ Status Planner::resource_delete() {
     edit_.set(resource_key(dependent), "Dependencies", list);
   }
   edit_.remove(key);
+  rely_on(group_key(group), "Generation");
+  raise_generation_floor(key_counter(object_));
+  say_that_disk_stays_reserved(object_);
   return {};
 }
 
@@ -148,6 +153,37 @@ Status Planner::resource_set() {
 void Planner::forget_report(const std::string& resource) {
   for (const char* name : {"State", "StateGeneration", "Message", "Published"})
     drop(resource_key(resource), name);
+}
+
+// The highest counter that a key of its disk can have now. The disk keeps its last key when it goes offline.
+uint64_t Planner::key_counter(const std::string& resource) const {
+  const std::string key = resource_key(resource);
+  return tree_.number(group_key(tree_.text(key, "Group")), "Generation") + tree_.number(key, "KeyOffset");
+}
+
+// Every key that its disk gets in `group` shall count as newer than `counter`. (A generation that grows
+// meanwhile only adds to it.)
+void Planner::keys_go_on_above(const std::string& resource, const std::string& group, uint64_t counter) {
+  const std::string key = group_key(group);
+  // A group without an owner counts up before anything of it comes online.
+  const uint64_t next = tree_.number(key, "Generation") + (tree_.number(key, "Owner") == 0 ? 1 : 0);
+  if (next > counter)
+    drop(resource_key(resource), "KeyOffset");
+  else
+    put(resource_key(resource), "KeyOffset", number_value(counter + 1 - next));
+}
+
+void Planner::say_that_disk_stays_reserved(const std::string& resource) {
+  if (tree_.text(resource_key(resource), "Type") == "physical-disk")
+    plan_.remark =
+        "its disk stays reserved for this cluster; to use it for something else: 'holdfast disk release "
+        "DEVICE'";
+}
+
+void Planner::raise_generation_floor(uint64_t counter) {
+  if (counter <= tree_.number("cluster", "GenerationFloor")) return;
+  rely_on("cluster", "GenerationFloor");
+  edit_.set("cluster", "GenerationFloor", counter);
 }
 
 // A resource that gave up counts as Offline again, so that it is started like any other that is wanted
@@ -210,7 +246,8 @@ Status Planner::resource_move() {
   edit_.require_key(group_key(to));
   for (const auto& name : moved) {
     std::string key = resource_key(name);
-    // Disk keys count generations of the group, so nothing may be online while it changes groups.
+    // Disk keys count generations of the group, so nothing may be online while it changes groups, and the
+    // count goes on where it was: a disk stays reserved with its last key.
     auto state = effective_resource_state(tree_, context_.members, name);
     if (state != ResourceState::offline && state != ResourceState::failed)
       return refuse(ErrorCode::busy, "'" + name + "' is " + std::string(to_string(state)),
@@ -222,12 +259,13 @@ Status Planner::resource_move() {
       owners = owners & nodes_of_list(tree_, names);
     for (const char* value : {"State", "StateGeneration", "PersistentState"}) rely_on(key, value);
     edit_.set(key, "Group", to);
+    keys_go_on_above(name, to, key_counter(name));
     // In the new group it stays offline until it is asked for; an old report must not count for the new
     // generation.
     put(key, "PersistentState", number_value(0));
     forget_report(name);
   }
-  rely_on(group_key(from), "PersistentState");
+  for (const char* value : {"PersistentState", "Generation"}) rely_on(group_key(from), value);
   if (owners.empty())
     return refuse(ErrorCode::invalid_argument, "no node could own group '" + to + "' any more",
                   "change PossibleOwners first");

@@ -59,6 +59,10 @@ class Planner {
   Status set_possible_owners(const std::string& resource, const std::string& group,
                              const std::vector<std::string>& names);
   void forget_report(const std::string& resource);
+  uint64_t key_counter(const std::string& resource) const;
+  void keys_go_on_above(const std::string& resource, const std::string& group, uint64_t counter);
+  void say_that_disk_stays_reserved(const std::string& resource);
+  void raise_generation_floor(uint64_t counter);
   void forget_failure(const std::string& resource);
 
   // planner.cc

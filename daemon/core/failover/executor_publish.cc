@@ -27,11 +27,11 @@ void Executor::fill_online(monitor::Order& order, const std::string& name) const
   order.set_looks_alive_ms(static_cast<uint32_t>(std::min<uint64_t>(facts.looks_alive_ms, UINT32_MAX)));
   order.set_is_alive_ms(static_cast<uint32_t>(std::min<uint64_t>(facts.is_alive_ms, UINT32_MAX)));
   order.set_generation(group.generation);
-  order.set_reservation_key(ReservationKey::make(host_.cluster_tag(), group.generation, host_.self()).value);
+  const uint64_t counter = group.generation + facts.key_offset;
+  order.set_reservation_key(ReservationKey::make(host_.cluster_tag(), counter, host_.self()).value);
   // The victim is fixed by the committed change of owner; nobody reads the LUN to choose one.
   if (!group.previous_owner.is_none() && group.generation > 1)
-    order.set_victim_key(
-        ReservationKey::make(host_.cluster_tag(), group.generation - 1, group.previous_owner).value);
+    order.set_victim_key(ReservationKey::make(host_.cluster_tag(), counter - 1, group.previous_owner).value);
   if (const Tree::Key* parameters = tree.find(resource_path(name) + "/Parameters")) {
     for (const auto& [parameter, value] : parameters->values) {
       auto* p = order.add_parameters();

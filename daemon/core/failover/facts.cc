@@ -27,6 +27,7 @@ ResourceFacts read_resource(const Tree& tree, const std::string& resource) {
   facts.maintenance = tree.number(path, "Maintenance") != 0;
   facts.restart_action = tree.number(path, "RestartAction", 2);
   facts.restart_threshold = tree.number(path, "RestartThreshold", 3);
+  facts.key_offset = tree.number(path, "KeyOffset");
   facts.restart_period = milliseconds(tree, path, "RestartPeriod", 900'000);
   facts.restart_delay = milliseconds(tree, path, "RestartDelay", 500);
   facts.pending_timeout = milliseconds(tree, path, "PendingTimeout", 180'000);

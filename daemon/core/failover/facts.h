@@ -27,6 +27,7 @@ struct ResourceFacts {
   std::vector<std::string> dependencies;
   std::optional<bool> persistent;  // absent: as its group
   bool maintenance = false;
+  uint64_t key_offset = 0;      // added to the group's generation in the keys of its disk
   uint64_t restart_action = 2;  // 0 DontRestart, 1 RestartNoNotify, 2 RestartNotify
   uint64_t restart_threshold = 3;
   Duration restart_period;
