@@ -1,5 +1,5 @@
-// disk release: takes a disk out of the cluster's hands. A disk stays reserved when its resource goes offline or
-// is deleted (docs/decisions/0004), so somebody has to say when it may be used for something else.
+// disk release: takes a disk out of the cluster's hands. A disk stays reserved when its resource goes offline
+// or is deleted (docs/decisions/0004), so somebody has to say when it may be used for something else.
 #include <strings.h>
 
 #include <algorithm>
@@ -26,7 +26,8 @@ std::string owner_of(ReservationKey key, uint16_t tag) {
 }
 
 // The resource that uses this disk, or nothing.
-Result<std::string> resource_with(Context& context, const std::string& device, const scsi::ProbeReport& disk) {
+Result<std::string> resource_with(Context& context, const std::string& device,
+                                  const scsi::ProbeReport& disk) {
   HOLDFAST_TRY(auto client, client::Client::connect(context.socket, service_timeout, "holdfast"));
   HOLDFAST_TRY(auto status, client.status(service_timeout));
   auto same = [&](const std::string& named) {
@@ -62,7 +63,8 @@ Status check(Context& context, const ReleaseOptions& o, uint16_t tag, const scsi
     return fail(ErrorCode::busy, "it is the disk of resource '" + *resource + "'", 0,
                 "delete that first: 'holdfast resource delete " + *resource + "'");
   if (!resource && !o.force)
-    return fail(ErrorCode::unreachable, "the service does not answer, so nobody knows whether a resource uses it", 0,
+    return fail(ErrorCode::unreachable,
+                "the service does not answer, so nobody knows whether a resource uses it", 0,
                 "start holdfastd, or --force when the cluster is stopped on every node");
   return {};
 }

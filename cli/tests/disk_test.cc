@@ -69,7 +69,8 @@ TEST_F(DiskVerbs, TheDiskOfAResourceIsNotReleased) {
     p->set_value(device);
     return answer;
   });
-  std::vector<std::string> line = {"disk", "release", target_->url(), "--yes", "--force", "--socket", service.path()};
+  std::vector<std::string> line = {"disk",    "release",  target_->url(), "--yes",
+                                   "--force", "--socket", service.path()};
   EXPECT_EQ(cli(line), exit_failed);
   EXPECT_NE(cli.err.str().find("it is the disk of resource 'disk'"), std::string::npos) << cli.err.str();
   EXPECT_TRUE(owner_->read_reservation(limit)->held());

@@ -67,12 +67,18 @@ void Membership::tick_joining(Instant now) {
   phase_ = Phase::forming;
   phase_reason_ = "forming the cluster";
   ArbitrationRequest request;
+  const Predecessor last{Epoch{superblock.epoch()}, NodeId{superblock.holder()}};
+  // The key that was in the way before is still there, a whole wait later, and nobody has won with it:
+  // whoever preempted with it died before it wrote its superblock. (If it lives and is only slow, it loses
+  // now, as it has not won yet.) Chosen before the contest, so only one of several that form finds it.
+  if (found_over_ == last) request.abandoned = found_holder_;
+  found_over_ = last;
   View view;
-  view.epoch = Epoch{std::max(superblock.epoch(), highest_promise_) + 1};
+  view.epoch = Epoch{std::max({superblock.epoch(), highest_promise_, request.abandoned.counter()}) + 1};
   view.owner = self_;
   view.members[self_] = incarnation_;
   request.view = view.to_message();
-  request.predecessors.push_back({Epoch{superblock.epoch()}, NodeId{superblock.holder()}});
+  request.predecessors.push_back(last);
   request.configured = NodeSet(superblock.configured_nodes()) | NodeSet::of(self_);
   request.patience = Duration::seconds(5);
   highest_promise_ = view.epoch.value;

@@ -233,6 +233,9 @@ class Membership {
   Instant owner_degraded_since_;
   Instant join_blocked_until_;
   Instant form_blocked_until_;
+  // What held the LUN when this node last tried to form, and the view that its superblock named then.
+  ReservationKey found_holder_;
+  Predecessor found_over_;
   Instant leave_at_;  // pruned or lost: leave then
   std::string leave_reason_;
   uint64_t lost_epoch_ = 0;

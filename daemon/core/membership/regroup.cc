@@ -317,6 +317,7 @@ void Membership::on_arbitrated(const ArbitrationResult& result, Instant now) {
     } else {
       phase_ = Phase::joining;
       phase_reason_ = "could not form a cluster: " + result.reason;
+      found_holder_ = result.outcome == Outcome::lost ? result.holder : ReservationKey{};
       form_blocked_until_ = now + Duration::seconds(1);
       started_at_ = now;
     }

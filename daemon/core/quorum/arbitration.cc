@@ -62,7 +62,8 @@ Task<QuorumManager::Verdict> QuorumManager::seize(const ArbitrationRequest&, Res
 }
 
 Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& request,
-                                                    const disk::Superblock& wanted, std::string* reason) {
+                                                    const disk::Superblock& wanted,
+                                                    ArbitrationResult* result) {
   const ReservationKey own = key_of(Epoch{request.view.epoch()}, config_.self);
   const Epoch newest = request.predecessors.back().epoch;
   auto is_ours = [&](const disk::Superblock& s) {
@@ -80,8 +81,8 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
     if (is_ours(s) || s.epoch() <= request.predecessors.front().epoch.value) return false;
     for (const auto& m : s.members())
       if (m.node() == config_.self.value && m.incarnation() == config_.incarnation.value) return false;
-    *reason = "epoch " + std::to_string(s.epoch()) + " of node " + std::to_string(s.holder()) +
-              " owns the quorum LUN and was formed without this node";
+    result->reason = "epoch " + std::to_string(s.epoch()) + " of node " + std::to_string(s.holder()) +
+                     " owns the quorum LUN and was formed without this node";
     return true;
   };
 
@@ -90,18 +91,18 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   auto read = co_await read_head(&head, &beacon);
   if (!read.ok()) co_return Verdict::again;
   if (!head.valid) {
-    *reason = "the quorum LUN holds no valid superblock";
+    result->reason = "the quorum LUN holds no valid superblock";
     co_return Verdict::lost;
   }
   if (head.superblock.cluster_id() != config_.cluster_id) {
-    *reason = "the quorum LUN belongs to cluster '" + head.superblock.cluster_name() + "'";
+    result->reason = "the quorum LUN belongs to cluster '" + head.superblock.cluster_name() + "'";
     co_return Verdict::lost;
   }
   // The superblock is the judge: a newer one that is not ours means that another view won.
   const bool judged = is_ours(head.superblock) || is_predecessor(head.superblock);
   if (!judged && head.superblock.epoch() >= newest.value) {
-    *reason = "epoch " + std::to_string(head.superblock.epoch()) + " of node " +
-              std::to_string(head.superblock.holder()) + " owns the quorum LUN";
+    result->reason = "epoch " + std::to_string(head.superblock.epoch()) + " of node " +
+                     std::to_string(head.superblock.holder()) + " owns the quorum LUN";
     co_return Verdict::lost;
   }
   if (removed_by(head.superblock)) co_return Verdict::lost;
@@ -111,6 +112,9 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   const bool registered_here = key_session_ == lane_.session && !key_.is_none();
   bool expected = false;
   for (const auto& p : request.predecessors) expected = expected || held.holder == key_of(p.epoch, p.holder);
+
+  const bool abandoned =
+      !expected && judged && !request.abandoned.is_none() && held.holder == request.abandoned;
 
   if (held.holder == own) {
     // An earlier attempt landed, perhaps over a session that has died since: make this nexus the holder.
@@ -122,7 +126,7 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   } else if (held.holder.is_none()) {
     // Amnesia of the target. Only the view that the superblock names may reserve.
     if (!judged) {
-      *reason = "the target forgot its reservations, and the superblock names another view";
+      result->reason = "the target forgot its reservations, and the superblock names another view";
       co_return Verdict::lost;
     }
     auto registered = co_await simple(LunOp::Kind::register_ignore, own);
@@ -139,7 +143,7 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
       key_ = {};
       co_return Verdict::again;
     }
-  } else if (expected) {
+  } else if (expected || abandoned) {
     auto verdict = co_await seize(request, own, held.holder);
     if (verdict != Verdict::won) co_return Verdict::again;
   } else if (held.holder.tag() == config_.tag && held.holder.counter() < head.superblock.epoch() && judged) {
@@ -147,10 +151,12 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
     auto verdict = co_await seize(request, own, held.holder);
     if (verdict != Verdict::won) co_return Verdict::again;
   } else {
-    *reason = "key " + to_string(held.holder) + " holds the quorum LUN" +
-              (held.holder.tag() == config_.tag ? " (node " + std::to_string(held.holder.node().value) +
-                                                      ", epoch " + std::to_string(held.holder.counter()) + ")"
-                                                : " and is not of this cluster");
+    if (judged && held.holder.tag() == config_.tag) result->holder = held.holder;
+    result->reason =
+        "key " + to_string(held.holder) + " holds the quorum LUN" +
+        (held.holder.tag() == config_.tag ? " (node " + std::to_string(held.holder.node().value) +
+                                                ", epoch " + std::to_string(held.holder.counter()) + ")"
+                                          : " and is not of this cluster");
     co_return Verdict::lost;
   }
 
@@ -162,6 +168,10 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   auto looked = co_await read_head(&settled, &beacon);
   if (!looked.ok() || !settled.valid) co_return Verdict::again;
   if (removed_by(settled.superblock)) co_return Verdict::lost;
+  if (abandoned && !is_predecessor(settled.superblock)) {
+    result->reason = "epoch " + std::to_string(settled.superblock.epoch()) + " was won meanwhile";
+    co_return Verdict::lost;
+  }
   bool written = co_await write_superblock(wanted);
   if (!written) co_return Verdict::again;
   HeadView check;
@@ -201,8 +211,7 @@ Task<void> QuorumManager::arbitration_job(ArbitrationRequest request) {
       *wanted.mutable_members() = request.view.members();
       if (!request.configured.empty()) wanted.set_configured_nodes(request.configured.bits());
       wanted.set_orderly_shutdown(request.orderly_shutdown);
-      std::string reason;
-      auto verdict = co_await attempt(request, wanted, &reason);
+      auto verdict = co_await attempt(request, wanted, &result);
       if (verdict == Verdict::won) {
         superblock_ = wanted;
         result.outcome = ArbitrationResult::Outcome::won;
@@ -210,7 +219,6 @@ Task<void> QuorumManager::arbitration_job(ArbitrationRequest request) {
       }
       if (verdict == Verdict::lost) {
         result.outcome = ArbitrationResult::Outcome::lost;
-        result.reason = reason;
         break;
       }
       ++rounds;

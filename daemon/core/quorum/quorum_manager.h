@@ -23,14 +23,19 @@ namespace holdfast::core {
 struct Predecessor {
   Epoch epoch;
   NodeId holder;
+  bool operator==(const Predecessor&) const = default;
 };
 
 struct ArbitrationRequest {
   wire::View view;                        // the new view; owner = this node
   std::vector<Predecessor> predecessors;  // newest last; the first is the view that the regroup started from
-  NodeSet configured;                     // for the superblock
-  Duration manners;                       // wait before competing, while the holder's beacon is fresh
-  Duration patience;                      // give up as unreachable after this long
+  // A key with which nobody has won, found by an earlier attempt to form (`ArbitrationResult::holder`): its
+  // node died, or was beaten, between its PREEMPT and its superblock. May be replaced while a predecessor's
+  // superblock stands. None: there is none.
+  ReservationKey abandoned;
+  NodeSet configured;  // for the superblock
+  Duration manners;    // wait before competing, while the holder's beacon is fresh
+  Duration patience;   // give up as unreachable after this long
   bool orderly_shutdown = false;
 };
 
@@ -39,6 +44,8 @@ struct ArbitrationResult {
   Outcome outcome = Outcome::unreachable;
   Epoch epoch;
   std::string reason;
+  ReservationKey
+      holder;  // lost to a key of this cluster that is no predecessor's, over a predecessor's superblock
   Duration contest;  // from the first command to the verdict, without manners
   int retries = 0;
   std::string retry_reason;  // of the last retry: what the LUN answered
@@ -113,7 +120,7 @@ class QuorumManager {
   enum class Verdict : uint8_t { won, lost, again };
   Task<void> arbitration_job(ArbitrationRequest request);
   Task<Verdict> attempt(const ArbitrationRequest& request, const disk::Superblock& wanted,
-                        std::string* reason);
+                        ArbitrationResult* result);
   Task<Verdict> seize(const ArbitrationRequest& request, ReservationKey wanted, ReservationKey victim);
   Task<LunResult> simple(LunOp::Kind kind, ReservationKey own = {}, ReservationKey other = {});
   Task<LunResult> read_head(HeadView* head, std::optional<Beacon>* beacon);

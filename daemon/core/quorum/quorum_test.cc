@@ -69,9 +69,11 @@ struct Node : QuorumEvents {
     }
   }
   // `others`: further members of the view.
-  void arbitrate(uint64_t epoch, std::vector<Predecessor> predecessors, std::vector<uint64_t> others = {}) {
+  void arbitrate(uint64_t epoch, std::vector<Predecessor> predecessors, std::vector<uint64_t> others = {},
+                 ReservationKey abandoned = {}) {
     result.reset();
     ArbitrationRequest r;
+    r.abandoned = abandoned;
     r.view.set_epoch(epoch);
     r.view.set_owner(id);
     others.push_back(static_cast<uint64_t>(id));
@@ -201,6 +203,31 @@ TEST_F(QuorumTest, DeadWinnersKeyIsAPredecessor) {
 
 // b nominated a for epoch 2 with both; a, cut off, won epoch 2 by itself. The key is the same, the view is
 // not.
+// Preempted, and dead before its superblock was written: nobody knows of the nomination any more.
+TEST_F(QuorumTest, AKeyThatNobodyWonWithIsReplacedOnlyWhenItWasFoundBefore) {
+  lun.keys[77] = ReservationKey::make(0x1234, 5, NodeId{2});
+  lun.holder = 77;
+  Node a(lun, 1, 1);
+  a.arbitrate(2, {{Epoch{1}, NodeId{1}}});
+  a.run(100);
+  ASSERT_TRUE(a.result);
+  EXPECT_EQ(a.result->outcome, Outcome::lost);
+  EXPECT_EQ(a.result->holder, lun.keys[77]);
+  EXPECT_EQ(lun.holder, 77);
+  a.arbitrate(6, {{Epoch{1}, NodeId{1}}}, {}, ReservationKey::make(0x1234, 5, NodeId{3}));
+  a.run(100);
+  EXPECT_EQ(a.result->outcome, Outcome::lost) << "it is another one now";
+  a.arbitrate(6, {{Epoch{1}, NodeId{1}}}, {}, a.result->holder);
+  a.run(100);
+  EXPECT_EQ(a.result->outcome, Outcome::won);
+  // It won after all before it was replaced: its superblock decides.
+  Node b(lun, 3, 3);
+  b.arbitrate(7, {{Epoch{1}, NodeId{1}}}, {}, ReservationKey::make(0x1234, 6, NodeId{1}));
+  b.run(100);
+  EXPECT_EQ(b.result->outcome, Outcome::lost);
+  EXPECT_TRUE(b.result->holder.is_none());
+}
+
 TEST_F(QuorumTest, NominatedKeyWonWithAnotherSetIsNotReplaced) {
   Node a(lun, 1, 1), b(lun, 2, 2);
   a.arbitrate(2, {{Epoch{1}, NodeId{1}}});

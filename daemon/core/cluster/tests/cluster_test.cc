@@ -377,6 +377,21 @@ TEST(Cluster, AllNodesAtOnceComeBackFromTheLun) {
   for (int i = 0; i < 50; ++i) EXPECT_TRUE(c.core(2)->tree().exists("k" + std::to_string(i)));
 }
 
+// The whole site goes down while a survivor takes the quorum: after its PREEMPT, before its superblock.
+TEST(Cluster, AllNodesComeBackAfterAnArbitrationThatWasCutShort) {
+  SimulatedCluster c(3, 42);
+  form(c, 3);
+  c.transact(1, Edit().set("k", "v", "x").done(), 500);
+  ASSERT_TRUE(c.run_until([&] { return c.answers.size() == 1; }, Duration::seconds(5)));
+  const ReservationKey last = c.lun.keys[c.lun.holder];
+  for (int id = 1; id <= 3; ++id) c.crash(id);
+  c.lun.keys.clear();
+  c.lun.holder = 1000;
+  c.lun.keys[1000] = ReservationKey::make(last.tag(), last.counter() + 9, NodeId{3});
+  form(c, 3);
+  EXPECT_TRUE(c.core(2)->tree().exists("k"));
+}
+
 TEST(Cluster, NodeThatWasAwayAndStartsAloneHasEverything) {
   SimulatedCluster c(2, 41);
   form(c, 2);
