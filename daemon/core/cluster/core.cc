@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/version.h"
 #include "core/properties/timing.h"
 
@@ -209,7 +210,9 @@ void Core::grant() {
   bool may_work =
       !leaving_ && (membership_.phase() == Phase::member || membership_.phase() == Phase::regroup);
   m.mutable_grant()->set_lease_until_boottime_ns(
-      may_work ? static_cast<uint64_t>(membership_.lease_until().ns) : 0);
+      mutant(Mutant::lease_for_outsiders) ? static_cast<uint64_t>((now_ + Duration::seconds(1)).ns)
+      : may_work                          ? static_cast<uint64_t>(membership_.lease_until().ns)
+                                          : 0);
   m.mutable_grant()->set_counter(++grant_counter_);
   out_.monitor.push_back(std::move(m));
 }
@@ -313,14 +316,14 @@ void Core::on_must_leave(const std::string& reason) {
 void Core::continue_leaving() {
   if (!leaving_ || life_over_) return;
   const bool ended = failover_.local_all_offline() || !monitor_alive_;
-  if (!ended && now_ < leave_deadline_) return;
+  if (!ended && now_ < leave_deadline_ && !mutant(Mutant::says_ended_too_early)) return;
   if (!resign_begun_) {
     resign_begun_ = true;
     quorum_.resign(/*orderly_shutdown=*/true, [this] { resigned_ = true; });
   }
   if (!resigned_ && now_ < leave_deadline_) return;
   if (membership_.phase() != Phase::leaving) membership_.leave(leave_reason_, now_);
-  if (ended) membership_.resources_ended(now_);
+  if (ended || mutant(Mutant::says_ended_too_early)) membership_.resources_ended(now_);
   life_over_ = true;
   for (auto& call : calls_)
     answer_error(call.client, call.id,

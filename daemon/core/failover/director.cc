@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "core/failover/group_state.h"
 
 namespace holdfast::core {
@@ -112,7 +113,7 @@ void Director::take_over(const GroupFacts& group, NodeId to, const std::string& 
   const std::string path = group_path(group.name);
   Edit edit;
   if (!group.owner.is_none()) {
-    rely_on(edit, tree, node_path(group.owner), "Joins");  // R2
+    if (!mutant(Mutant::takeover_of_the_living)) rely_on(edit, tree, node_path(group.owner), "Joins");  // R2
     // Another node is another chance.
     for (const char* name : {"Failed", "FailedSince"})
       if (tree.find_value(path, name)) edit.unset(path, name);
@@ -197,7 +198,7 @@ void Director::evaluate_move(const GroupFacts& group, const std::vector<std::str
                           ? "it is there already"
                           : why_unfit(tree, host_.members(), resources, group.move_to);
   if (unfit.empty()) {
-    if (group.released())  // R2
+    if (group.released() || mutant(Mutant::moves_unreleased))  // R2
       finish_move(group, group.move_to, tree.text(path, "MoveReason", "moved as an administrator asked"));
     return;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "core/failover/placement.h"
 
 namespace holdfast::core {
@@ -139,6 +140,7 @@ bool Executor::group_may_run(const GroupFacts& group) const {
 void Executor::evaluate_group(const GroupFacts& group, const std::vector<std::string>& resources,
                               Instant now) {
   if (group.owner != host_.self()) {
+    if (mutant(Mutant::keeps_what_moved)) return;
     for (const auto& name : resources) {
       auto it = locals_.find(name);
       if (it == locals_.end()) continue;
@@ -225,7 +227,7 @@ bool Executor::may_start(const GroupFacts&, const ResourceFacts& resource, Local
     wake(local.not_before);
     return false;
   }
-  if (!guarded(resource) && now < host_.guard_until()) {  // R3
+  if (!guarded(resource) && now < host_.guard_until() && !mutant(Mutant::guard_forgotten)) {  // R3
     wake(host_.guard_until());
     return false;
   }

@@ -1,6 +1,7 @@
 // Forming a cluster when nobody answers the join (DESIGN 5, "Forming").
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "core/membership/membership.h"
 
 namespace holdfast::core {
@@ -12,6 +13,7 @@ constexpr Duration join_grace = Duration::milliseconds(1000);  // listen at leas
 // the superblock names if it had read that very superblock when it said so, and that does not list this life
 // of it. (One that forms later changes the superblock, and the arbitration refuses.)
 bool Membership::is_outside(NodeId id, const PeerInfo& peer, const disk::Superblock& superblock) {
+  if (mutant(Mutant::forms_on_stale_news)) return true;
   if (peer.disk_epoch != superblock.epoch()) return false;
   return std::none_of(superblock.members().begin(), superblock.members().end(), [&](const auto& m) {
     return m.node() == id.value && m.incarnation() == peer.incarnation.value;
@@ -35,6 +37,7 @@ std::string Membership::why_not_form(Instant now) const {
   if (superblock.configured_nodes() != 0 && !NodeSet(superblock.configured_nodes()).contains(self_))
     return "this node was evicted from the cluster: run 'holdfast cluster destroy' here, then join again";
 
+  if (mutant(Mutant::resumes_reservation) && superblock.holder() == self_.value) return {};
   // Everybody in contact and forming too: nobody is alive whom we could harm. The lowest id goes first.
   bool all_here = true;
   for (NodeId id : NodeSet(superblock.configured_nodes()) | events_.configured()) {
@@ -46,7 +49,7 @@ std::string Membership::why_not_form(Instant now) const {
     if (here && it->second.reaches_lun && (id < self_ || it->second.phase == Phase::forming))
       return "node " + std::to_string(id.value) + " forms the cluster";
   }
-  if (superblock.orderly_shutdown() || all_here) return {};
+  if (superblock.orderly_shutdown() || all_here || mutant(Mutant::forms_at_once)) return {};
   // Else the holder may be alive and out of contact: the same key and beacon must have stood still long
   // enough.
   Duration still = now - seen->changed_at;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/version.h"
 
 namespace holdfast::core {
@@ -209,9 +210,13 @@ void Membership::renew_lease(Instant now) {
     if (id == self_) continue;
     auto it = peers_.find(id);
     if (it == peers_.end() || it->second.echo_epoch != view_.epoch.value ||
-        it->second.incarnation != incarnation)
+        it->second.incarnation != incarnation) {
+      if (mutant(Mutant::lease_of_some)) continue;
       return;
-    oldest = std::min(oldest, Instant{static_cast<int64_t>(it->second.echo_ns)});
+    }
+    oldest = std::min(oldest, mutant(Mutant::lease_from_reception)
+                                  ? it->second.received_at
+                                  : Instant{static_cast<int64_t>(it->second.echo_ns)});
   }
   lease_until_ = std::max(lease_until_, oldest + timing_.lease());
 }
@@ -228,10 +233,12 @@ void Membership::set_timing(const MembershipTiming& timing, Instant now) {
 }
 
 Duration Membership::longest_lease(Instant now) const {
+  if (mutant(Mutant::old_timing_forgotten)) return timing_.lease();
   return now < old_lease_until_ ? std::max(timing_.lease(), old_lease_) : timing_.lease();
 }
 
 Instant Membership::guard_until() const {
+  if (mutant(Mutant::no_guard)) return {};
   if (guard_from_.is_never()) return guard_said_;
   return std::max(guard_said_, guard_from_ + with_drift(timing_.lease()));
 }
@@ -279,7 +286,7 @@ wire::Heartbeat Membership::make_heartbeat(NodeId to, Instant now) {
 
   auto it = peers_.find(to);
   if (phase_ == Phase::member && it != peers_.end() && view_.contains(to, it->second.incarnation) &&
-      it->second.heartbeat_epoch == view_.epoch.value) {  // R3
+      (it->second.heartbeat_epoch == view_.epoch.value || mutant(Mutant::echoes_outsiders))) {  // R3
     hb.set_echo_ns(it->second.sent_at_ns);
     hb.set_echo_incarnation(it->second.incarnation.value);
     it->second.echoed_receipt = it->second.received_at;
@@ -339,6 +346,7 @@ void Membership::install(const View& view, Instant now) {
       continue;
     const PeerInfo& peer = it->second;
     guard_from_ = std::max(guard_from_, peer.echoed_receipt);
+    if (mutant(Mutant::guard_by_own_timing)) continue;
     guard_said_ =
         std::max({guard_said_, peer.echoed_receipt + with_drift(std::max(peer.lease, longest_lease(now))),
                   peer.received_at + with_drift(peer.lease_left)});
@@ -346,7 +354,7 @@ void Membership::install(const View& view, Instant now) {
   // A node that joins does not know whom an earlier view removed a moment ago: it waits as long as that could
   // matter. One that forms alone need not: it waited before, or everybody was in contact, or the last view
   // ended in an orderly way.
-  if (previous.members.empty() && view.members.size() > 1) {
+  if (previous.members.empty() && view.members.size() > 1 && !mutant(Mutant::joiner_does_not_guard)) {
     guard_from_ = std::max(guard_from_, now);
     for (const auto& [id, incarnation] : view.members)
       if (id != self_) guard_said_ = std::max(guard_said_, now + with_drift(peers_[id].lease));

@@ -3,6 +3,7 @@
 // that won.
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "core/membership/clique.h"
 #include "core/membership/membership.h"
 
@@ -176,7 +177,8 @@ void Membership::close_and_nominate(Instant now) {
     NodeId id = todo.lowest();
     todo.remove(id);
     auto row = regroup_->rows.find(id);
-    if (row == regroup_->rows.end() || !row->second.settled) return;
+    if (row == regroup_->rows.end() && mutant(Mutant::closes_early)) continue;
+    if (row == regroup_->rows.end() || (!row->second.settled && !mutant(Mutant::closes_early))) return;
     NodeSet fresh = (row->second.heard & participants()) - closure;
     closure = closure | fresh;
     todo = todo | fresh;
@@ -256,12 +258,13 @@ void Membership::close_and_nominate(Instant now) {
 
 void Membership::accept(const wire::Nomination& n, Instant now) {
   View view = View::from(n.view());
-  if (n.base_epoch() != regroup_->base || view.epoch.value <= highest_promise_ ||
-      !view.contains(self_, incarnation_))
-    return;
+  const bool promised = mutant(Mutant::accepts_twice)
+                            ? view.epoch.value <= view_.epoch.value || view.epoch.value == regroup_->accepted
+                            : view.epoch.value <= highest_promise_;
+  if (n.base_epoch() != regroup_->base || promised || !view.contains(self_, incarnation_)) return;
   const Row& own = own_row();
   if (!own.settled || !own.heard.contains_all(view.set())) return;
-  highest_promise_ = view.epoch.value;  // R2
+  if (!mutant(Mutant::promise_forgotten)) highest_promise_ = view.epoch.value;  // R2
   regroup_->accepted = view.epoch.value;
   Row& row = own_row();
   row.promises.push_back({view.epoch, view.owner});
@@ -289,7 +292,8 @@ void Membership::contest_if_all_accepted(Instant now) {
   View view = View::from(regroup_->nomination->view());
   if (view.owner != self_ || regroup_->accepted != view.epoch.value) return;
   for (const auto& [id, incarnation] : view.members)
-    if (id != self_ && (peers_[id].accepted != view.epoch.value || peers_[id].incarnation != incarnation))
+    if (id != self_ && !mutant(Mutant::contests_unaccepted) &&
+        (peers_[id].accepted != view.epoch.value || peers_[id].incarnation != incarnation))
       return;
   regroup_->arbitrating = view.epoch.value;
   ArbitrationRequest request;

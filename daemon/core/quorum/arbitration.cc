@@ -1,6 +1,7 @@
 // The contest for the quorum reservation (docs/protocols/quorum.md, "Arbitration").
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "core/quorum/quorum_manager.h"
 
 namespace holdfast::core {
@@ -40,7 +41,7 @@ Task<bool> QuorumManager::write_superblock(const disk::Superblock& superblock) {
     op.data = encode_superblock(superblock, copy);
     op.deadline = config_.op_deadline;
     auto result = co_await lane_.run(op);
-    if (!result.ok()) co_return false;
+    if (!result.ok() && !mutant(Mutant::superblock_write_unchecked)) co_return false;
   }
   co_return true;
 }
@@ -52,8 +53,9 @@ Task<QuorumManager::Verdict> QuorumManager::seize(const ArbitrationRequest&, Res
   auto registered = co_await simple(LunOp::Kind::register_ignore, wanted);
   if (!registered.ok()) co_return Verdict::again;
   auto taken = co_await simple(LunOp::Kind::preempt, wanted, victim);
+  if (taken.session_lost() && mutant(Mutant::preempt_unknown_is_won)) co_return Verdict::won;
   if (taken.session_lost()) co_return Verdict::again;
-  if (taken.ok() && !lane_.preempt_and_abort) {
+  if (taken.ok() && !lane_.preempt_and_abort && !mutant(Mutant::no_reset_after_preempt)) {
     // A plain PREEMPT does not stop writes in flight; the reset does.
     auto reset = co_await simple(LunOp::Kind::lun_reset);
     if (!reset.ok()) co_return Verdict::again;
@@ -78,6 +80,7 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   // heard of the nomination. The superblock names the members: a view after the base that lacks this life has
   // removed it.
   auto removed_by = [&](const disk::Superblock& s) {
+    if (mutant(Mutant::removal_ignored) || mutant(Mutant::victim_read_in_race)) return false;
     if (is_ours(s) || s.epoch() <= request.predecessors.front().epoch.value) return false;
     for (const auto& m : s.members())
       if (m.node() == config_.self.value && m.incarnation() == config_.incarnation.value) return false;
@@ -99,7 +102,8 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
     co_return Verdict::lost;
   }
   // The superblock is the judge: a newer one that is not ours means that another view won.
-  const bool judged = is_ours(head.superblock) || is_predecessor(head.superblock);
+  const bool judged =
+      is_ours(head.superblock) || is_predecessor(head.superblock) || mutant(Mutant::victim_read_in_race);
   if (!judged && head.superblock.epoch() >= newest.value) {
     result->reason = "epoch " + std::to_string(head.superblock.epoch()) + " of node " +
                      std::to_string(head.superblock.holder()) + " owns the quorum LUN";
@@ -110,13 +114,15 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   auto held = co_await simple(LunOp::Kind::read_reservation);
   if (!held.ok()) co_return Verdict::again;
   const bool registered_here = key_session_ == lane_.session && !key_.is_none();
-  bool expected = false;
+  bool expected = mutant(Mutant::victim_read_in_race) && held.holder.tag() == config_.tag;
   for (const auto& p : request.predecessors) expected = expected || held.holder == key_of(p.epoch, p.holder);
 
   const bool abandoned =
       !expected && judged && !request.abandoned.is_none() && held.holder == request.abandoned;
 
-  if (held.holder == own) {
+  if (held.holder == own && mutant(Mutant::twin_taken_for_won)) {
+    co_return Verdict::won;
+  } else if (held.holder == own) {
     // An earlier attempt landed, perhaps over a session that has died since: make this nexus the holder.
     auto again = co_await simple(LunOp::Kind::register_ignore, own);
     if (!again.ok()) co_return Verdict::again;
@@ -133,8 +139,10 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
     if (!registered.ok()) co_return Verdict::again;
     auto reserved = co_await simple(LunOp::Kind::reserve, own);
     if (!reserved.ok()) co_return Verdict::again;  // a conflict: read who has it
-    auto reset = co_await simple(LunOp::Kind::lun_reset);
-    if (!reset.ok()) co_return Verdict::again;
+    if (!mutant(Mutant::no_reset_after_reserve)) {
+      auto reset = co_await simple(LunOp::Kind::lun_reset);
+      if (!reset.ok()) co_return Verdict::again;
+    }
   } else if (expected && registered_here && held.holder == key_) {
     // The holder defends: sweep dead twins of the key, then re-key.
     co_await simple(LunOp::Kind::preempt, key_, key_);
@@ -160,6 +168,7 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
     co_return Verdict::lost;
   }
 
+  if (mutant(Mutant::preempt_unknown_is_won)) co_return Verdict::won;
   auto back = co_await simple(LunOp::Kind::read_reservation);
   if (!back.ok() || back.holder != own || !back.write_exclusive) co_return Verdict::again;
   // Nobody else writes from here on: what the superblock says now is final. It may name a view that was won
@@ -172,6 +181,7 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
     result->reason = "epoch " + std::to_string(settled.superblock.epoch()) + " was won meanwhile";
     co_return Verdict::lost;
   }
+  if (mutant(Mutant::win_before_superblock)) co_return Verdict::won;
   bool written = co_await write_superblock(wanted);
   if (!written) co_return Verdict::again;
   HeadView check;
@@ -179,6 +189,7 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   if (!reread.ok()) co_return Verdict::again;
   auto last = co_await simple(LunOp::Kind::read_reservation);
   if (!last.ok()) co_return Verdict::again;
+  if (mutant(Mutant::superblock_write_unchecked)) co_return Verdict::won;
   if (!check.valid || !is_ours(check.superblock) || last.holder != own) co_return Verdict::again;
   co_return Verdict::won;
 }

@@ -1,4 +1,5 @@
 #include "core/quorum/quorum_manager.h"
+#include "base/mutant.h"
 
 #include <algorithm>
 
@@ -78,6 +79,7 @@ void QuorumManager::on_io_failed(const std::string& reason) {
 Task<void> QuorumManager::beacon_job() {
   job_waiting_ = false;
   if (!holding_ || arbitrating_) co_return;
+  if (lane_.open && mutant(Mutant::writes_over_new_session)) key_session_ = lane_.session;
   if (!lane_.open || key_session_ != lane_.session) {
     // R3: over a new session only look. When the LUN answers, a view change re-keys.
     degrade(lane_.last_error.empty() ? "the session to the quorum LUN broke" : lane_.last_error);
@@ -119,6 +121,10 @@ Task<void> QuorumManager::beacon_job() {
       rekey_reported_ = true;
       events_.on_rekey_needed(degraded_reason_);
     }
+    co_return;
+  }
+  if (mutant(Mutant::holder_never_looks)) {
+    proven_at_ = lane_.now();
     co_return;
   }
   // The reservation is not ours any more. The superblock tells a newer view from a target that forgot.

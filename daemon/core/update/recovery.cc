@@ -2,6 +2,7 @@
 // logged, before new work begins (docs/protocols/updates.md, "Recovery").
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "core/update/update_manager.h"
 
 namespace holdfast::core {
@@ -67,7 +68,7 @@ void UpdateManager::on_report(NodeId from, const wire::RecoveryReport& report) {
 void UpdateManager::merge_if_complete() {
   if (!recovered_log_ || merged_ || mending_) return;
   for (const auto& [id, incarnation] : view_.members)
-    if (!reports_.count(id)) return;
+    if (!reports_.count(id) && !mutant(Mutant::recovery_without_reports)) return;
 
   // A node that formed, or that was behind the checkpoint, begins with the checkpoint.
   const auto& checkpoint = recovered_log_->checkpoint;
@@ -91,7 +92,8 @@ void UpdateManager::merge_if_complete() {
   };
   for (const auto& [id, report] : reports_)
     for (const auto& update : report.pending()) add(update);
-  for (const auto& update : recovered_log_->updates) add(update);
+  if (!mutant(Mutant::recovery_without_log))
+    for (const auto& update : recovered_log_->updates) add(update);
 
   const uint64_t base = committed_.value;
   const uint64_t base_epoch = committed_epoch_;
@@ -184,8 +186,10 @@ void UpdateManager::bring_up_to_date(NodeId member, const wire::RecoveryReport& 
   uint64_t same_epoch = base_epoch;
   for (const auto& update : pending_)
     if (update.sequence() == has) same_epoch = update.epoch();
-  const bool known = has >= base && has <= received_ && has != 0 && report.received_epoch() == same_epoch &&
-                     report.committed_sequence() <= has;
+  const bool known = mutant(Mutant::members_not_compared)
+                         ? has >= base && has <= received_
+                         : has >= base && has <= received_ && has != 0 &&
+                               report.received_epoch() == same_epoch && report.committed_sequence() <= has;
   if (!known) {
     wire::Peer peer;
     auto* snapshot = peer.mutable_recovery_snapshot();

@@ -126,7 +126,8 @@ class UpdateManager {
   bool ready_ = false;
   bool paused_ = true;
 
-  Tree tree_;  // committed
+  Tree tree_;                 // committed
+  mutable Sequence checked_;  // by check_invariants()
   Sequence committed_;
   uint64_t committed_epoch_ = 0;      // epoch in which the newest committed update was ordered
   std::deque<wire::Update> pending_;  // R1
