@@ -1,0 +1,60 @@
+// Checker: what must hold after every step of every history (I1 to I3 of docs/ARCHITECTURE.md), told as the
+// first thing that did not.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "core/cluster/core.h"
+#include "simulation/scheduler.h"
+
+namespace holdfast::sim {
+
+class Checker {
+ public:
+  Checker(const Scheduler& time, int nodes);
+
+  const std::string& failure() const { return failure_; }
+  const bool& failed() const { return failed_; }
+  void broken(const std::string& what);
+
+  // I1: one view for an epoch; and every manager's own invariants.
+  void after_step(int node, const core::Core& core);
+  // I2: the same sequence is the same update everywhere, and leaves the same tree.
+  void committed(int node, const core::Core& core, const core::Output::ReplicaWrite& write);
+  // I3: an address is served by one node.
+  void address(const std::string& address, int node, bool present, bool excused);
+  // I3: no write lands that is older than the present owner.
+  void acquired(const void* disk, int node, uint64_t generation);
+  void landed(const void* disk, int node, uint64_t generation);
+  // What nothing guards before the kernel's part exists. The monitor of a node is dead or stopped: an address
+  // that it served lives on in the kernel until its lifetime ends. A target forgot who may write: its disk is
+  // nobody's until it is acquired again.
+  void nobody_withdraws_addresses(int node);
+  void nobody_guards(const void* disk);
+
+ private:
+  struct Owner {
+    int node = 0;
+    uint64_t generation = 0;
+    bool guarded = true;
+  };
+  const Scheduler& time_;
+  std::string failure_;
+  bool failed_ = false;
+  std::vector<uint64_t> epoch_of_node_;
+  std::map<uint64_t, std::string> views_;
+  std::map<uint64_t, uint64_t> updates_;  // sequence -> hash of what it does
+  std::map<uint64_t, uint32_t> trees_;    // sequence -> digest
+  struct Serving {
+    std::set<int> nodes, excused;
+  };
+  std::map<std::string, Serving> addresses_;
+  std::map<const void*, Owner> owners_;
+};
+
+}  // namespace holdfast::sim

@@ -1,0 +1,263 @@
+#include "simulation/plan.h"
+
+#include <algorithm>
+
+namespace holdfast::sim {
+namespace {
+
+// Weights of what may happen; each history scales them by itself, so that some know only one kind of fault.
+enum class Kind : uint8_t { process, machine, network, target, resource, administrator, update, last };
+
+class Author {
+ public:
+  Author(uint64_t seed, int nodes) : random_(seed ^ 0x5eedULL) {
+    plan_.world.seed = seed;
+    plan_.world.nodes = nodes > 0 ? nodes : pick_nodes();
+    plan_.world.networks = 1 + static_cast<int>(random_.below(2));
+    plan_.world.disks = 1 + static_cast<int>(random_.below(2));
+    plan_.world.kind.preempt_and_abort = random_.chance(50);
+    plan_.world.kind.same_nexus = random_.chance(50);
+    plan_.world.kind.persistent = random_.chance(50);
+    n_ = plan_.world.nodes;
+  }
+
+  Plan write() {
+    at_ = 0;
+    for (int id = 1; id <= n_; ++id) add("start " + node(id));
+    at_ = 4000;
+    for (int d = 1; d <= plan_.world.disks; ++d) make_group(d);
+    for (auto& w : weight_) w = random_.chance(60) ? random_.below(10) : 0;
+    weight_[static_cast<size_t>(Kind::update)] = 3 + random_.below(10);
+    const uint64_t pause_ms = 50 + random_.below(random_.chance(50) ? 400 : 3000);
+    if (random_.chance(40)) add("loss " + below(20) + " " + below(6) + " " + below(10));
+    if (random_.chance(30)) add("lun-faults quorum " + below(10) + " " + below(10));
+    for (int id = 1; id <= n_; ++id)
+      if (random_.chance(50))
+        add("drift " + node(id) + " " + std::to_string(static_cast<int64_t>(random_.below(800)) - 400));
+    while (at_ < plan_.length_ms) {
+      at_ += 1 + static_cast<int64_t>(random_.below(2 * pause_ms));
+      something();
+    }
+    std::stable_sort(plan_.steps.begin(), plan_.steps.end(),
+                     [](const PlanStep& a, const PlanStep& b) { return a.at_ms < b.at_ms; });
+    return std::move(plan_);
+  }
+
+ private:
+  int pick_nodes() {
+    const uint64_t dice = random_.below(100);
+    return dice < 55   ? 3
+           : dice < 70 ? 2
+           : dice < 85 ? 4
+           : dice < 95 ? 5
+                       : 6 + static_cast<int>(random_.below(3));
+  }
+  std::string below(uint64_t n) { return std::to_string(random_.below(n)); }
+  static std::string node(int id) { return std::to_string(id); }
+  int any() { return 1 + static_cast<int>(random_.below(static_cast<uint64_t>(n_))); }
+  void add(std::string what, int64_t later_ms = 0) {
+    plan_.steps.push_back({at_ + later_ms, std::move(what)});
+  }
+  std::string group() {
+    return "g" + std::to_string(1 + random_.below(static_cast<uint64_t>(plan_.world.disks)));
+  }
+  int64_t span() { return static_cast<int64_t>(random_.below(random_.chance(70) ? 3000 : 15000)); }
+
+  void make_group(int d) {
+    const std::string n = std::to_string(d);
+    auto command = [&](const std::string& text) {
+      add("command 1 " + text);
+      at_ += 60;
+    };
+    command("GROUP_CREATE g" + n + " -");
+    command("RESOURCE_CREATE disk" + n + " - Group=g" + n + " Type=physical-disk Device=naa.600" + n);
+    command("RESOURCE_CREATE fs" + n + " - Group=g" + n + " Type=filesystem MountPoint=/srv/" + n +
+            " Dependencies=disk" + n);
+    command("RESOURCE_CREATE ip" + n + " - Group=g" + n + " Type=ip-address Address=10.0.9." + n +
+            " PrefixLength=24");
+    command("RESOURCE_CREATE app" + n + " - Group=g" + n +
+            " Type=generic-program CommandLine=/bin/app Dependencies=fs" + n + ",ip" + n);
+    command("GROUP_ONLINE g" + n + " -");
+  }
+
+  void something() {
+    uint64_t sum = 0;
+    for (uint64_t w : weight_) sum += w;
+    uint64_t dice = random_.below(sum);
+    size_t kind = 0;
+    while (dice >= weight_[kind]) dice -= weight_[kind++];
+    switch (static_cast<Kind>(kind)) {
+      case Kind::process:
+        return process();
+      case Kind::machine:
+        return machine();
+      case Kind::network:
+        return network();
+      case Kind::target:
+        return target();
+      case Kind::resource:
+        return resource();
+      case Kind::administrator:
+        return administrator();
+      default:
+        return add("update " + node(any()));
+    }
+  }
+
+  void process() {
+    const std::string id = node(any());
+    switch (random_.below(7)) {
+      case 0:
+        add("kill " + id);
+        return add("start " + id, span());
+      case 1:
+        add("kill-all " + id);
+        return add("start " + id, span());
+      case 2:
+        return add("kill-monitor " + id);
+      case 3:
+        return add("stop " + id + " " + std::to_string(span() / 2));
+      case 4:
+        return add("starve " + id + " " + below(2000));
+      case 5:
+        add("die-after " + id + " " + below(40));
+        return add("start " + id, span());
+      default:
+        return add("start " + id);
+    }
+  }
+
+  void machine() {
+    const std::string id = node(any());
+    switch (random_.below(4)) {
+      case 0: {
+        add("power-off " + id);
+        const int64_t dark = span();
+        add("power-on " + id, dark);
+        if (random_.chance(30)) add("forget " + id, dark + 1);
+        return add("start " + id, dark + 2 + static_cast<int64_t>(random_.below(1000)));
+      }
+      case 1:
+        return add("pause " + id + " " + std::to_string(span() / 2));
+      case 2:
+        return add("drift " + id + " " + std::to_string(static_cast<int64_t>(random_.below(800)) - 400));
+      default:
+        return add("wall " + id + " " +
+                   std::to_string(static_cast<int64_t>(random_.below(7'200'000)) - 3'600'000));
+    }
+  }
+
+  void network() {
+    const int a = any(), b = any();
+    const std::string pair = node(a) + " " + node(b);
+    switch (random_.below(6)) {
+      case 0: {
+        std::string parts[2];
+        for (int id = 1; id <= n_; ++id) {
+          auto& part = parts[random_.below(2)];
+          part += (part.empty() ? "" : ",") + node(id);
+        }
+        add("partition " + parts[0] + "|" + parts[1]);
+        return add("heal-network", span());
+      }
+      case 1:
+        add("cut " + pair + " all");
+        return add("mend " + pair + " all", span());
+      case 2:
+        add("cut " + pair + " 0");
+        return add("mend " + pair + " 0", span());
+      case 3:
+        return add("clog " + pair + " " + below(2000));
+      case 4:
+        if (a == b) return add("heal-network");
+        return add("reset-session " + pair);
+      default:
+        return add("delay " + pair + " " + std::to_string(100 + random_.below(40'000)));
+    }
+  }
+
+  void target() {
+    const std::string which =
+        random_.chance(70) ? "quorum"
+                           : std::to_string(1 + random_.below(static_cast<uint64_t>(plan_.world.disks)));
+    switch (random_.below(5)) {
+      case 4: {  // the owner disappears while writes of its are still to land
+        add("lun-faults " + which + " " + below(40) + " 0 " + std::to_string(200 + random_.below(800)));
+        const std::string id = node(any());
+        add((random_.chance(50) ? "power-off " : "pause ") + id + " 6000",
+            20 + static_cast<int64_t>(random_.below(400)));
+        add("power-on " + id, 7000);
+        add("start " + id, 7100);
+        return add("lun-faults " + which + " 0 0 0", 8000);
+      }
+      case 0:
+        return add("freeze " + which + " " + std::to_string(span()));
+      case 1: {
+        const char* memory =
+            plan_.world.kind.persistent ? (random_.chance(70) ? "kept" : "stale") : "forgotten";
+        return add("restart-target " + which + " " + memory);
+      }
+      case 2: {
+        const std::string id = node(any());
+        add("lun-cut " + which + " " + id);
+        return add("lun-mend " + which + " " + id, span());
+      }
+      default:
+        add("lun-faults " + which + " " + below(20) + " " + below(20) + " " +
+            below(random_.chance(50) ? 2 : 300));
+        return add("lun-faults " + which + " 0 0 0", span());
+    }
+  }
+
+  void resource() { add("break " + node(any()) + " " + below(8)); }
+
+  void administrator() {
+    const std::string at = node(any()), n = "n" + node(any());
+    switch (random_.below(9)) {
+      case 0:
+      case 1:
+        return add("command " + at + " GROUP_MOVE " + group() + " -");
+      case 2:
+        return add("command " + at + " GROUP_MOVE " + group() + " " + n);
+      case 3: {
+        const std::string g = group();
+        add("command " + at + " GROUP_OFFLINE " + g + " -");
+        return add("command " + node(any()) + " GROUP_ONLINE " + g + " -", span());
+      }
+      case 4:
+        add("command " + at + " NODE_PAUSE " + n + " - Drain=" + below(2));
+        return add("command " + node(any()) + " NODE_RESUME " + n + " -", span());
+      case 5:
+        add("shutdown " + at);
+        return add("start " + at, 2000 + span());
+      case 6: {
+        static constexpr const char* timeouts[] = {"300", "1000", "3000"};
+        return add("command " + at + " CLUSTER_SET - - HeartbeatTimeoutMs=" + timeouts[random_.below(3)]);
+      }
+      case 7:
+        return add("command " + at + " QUORUM_MOVE - " + n);
+      default:
+        return add("command " + at + " RESOURCE_FAIL ip1 -");
+    }
+  }
+
+  Random random_;
+  Plan plan_;
+  int n_ = 3;
+  int64_t at_ = 0;
+  uint64_t weight_[static_cast<size_t>(Kind::last)] = {};
+};
+
+}  // namespace
+
+Plan random_plan(uint64_t seed, int nodes) {
+  return Author(seed, nodes).write();
+}
+
+std::string to_text(const Plan& plan) {
+  std::string out;
+  for (const auto& step : plan.steps) out += std::to_string(step.at_ms) + " " + step.what + "\n";
+  return out;
+}
+
+}  // namespace holdfast::sim
