@@ -10,11 +10,11 @@ namespace {
 // Short words for what is said at length.
 std::string in_brief(const std::string& text) {
   static const std::vector<std::pair<const char*, const char*>> known = {
-      {"REGROUP", "regroup: "},      {"VIEW epoch", "VIEW "},         {"QUORUM_STATE", "quorum "},
-      {"NODE_REMOVED", "removes "},  {"GROUP_OWNER", "group "},       {"RESOURCE_STATE", "res "},
-      {"RESOURCE_HELD", "held "},    {"forms epoch", "forms "},       {"contests the quorum", "contests"},
+      {"REGROUP", "regroup: "},         {"VIEW epoch", "VIEW "},      {"QUORUM_STATE", "quorum "},
+      {"NODE_REMOVED", "removes "},     {"GROUP_OWNER", "group "},    {"RESOURCE_STATE", "res "},
+      {"RESOURCE_HELD", "held "},       {"forms epoch", "forms "},    {"contests the quorum", "contests"},
       {"nominates node", "nominates "}, {"life ended", "LIFE ENDED"}, {"pruned", "pruned"},
-      {"CLUSTER_STATE", "ready "},   {"core ran", "core late "}};
+      {"CLUSTER_STATE", "ready "},      {"core ran", "core late "}};
   for (const auto& [prefix, brief] : known) {
     const std::string p = prefix;
     if (text.rfind(p, 0) != 0) continue;

@@ -6,7 +6,8 @@
 
 namespace holdfast::sim {
 
-// `log`: lines "MICROSECONDS nN TEXT" or "MICROSECONDS > ACT", as World keeps them. Only what decides is drawn.
+// `log`: lines "MICROSECONDS nN TEXT" or "MICROSECONDS > ACT", as World keeps them. Only what decides is
+// drawn.
 std::string sequence_diagram(const std::vector<std::string>& log, int nodes);
 
 }  // namespace holdfast::sim

@@ -60,10 +60,11 @@ class Play {
 
   // What was decided: no times, no durations.
   static void decision(const std::string& line, std::vector<std::string>* out) {
-    static const std::vector<std::string> kinds = {" > ",       " VIEW ",        " REGROUP ",    " NODE_REMOVED ",
-                                                   " forms ",   " QUORUM_STATE ", " GROUP_OWNER ", " life ended",
-                                                   " nominates "};
-    if (std::none_of(kinds.begin(), kinds.end(), [&](const auto& k) { return line.find(k) != line.npos; })) return;
+    static const std::vector<std::string> kinds = {
+        " > ",           " VIEW ",      " REGROUP ",  " NODE_REMOVED ", " forms ", " QUORUM_STATE ",
+        " GROUP_OWNER ", " life ended", " nominates "};
+    if (std::none_of(kinds.begin(), kinds.end(), [&](const auto& k) { return line.find(k) != line.npos; }))
+      return;
     std::string text = line.substr(line.find(' ') + 1);
     for (const char* tail : {" (regroup took", " (arbitration took", " (tried again"})
       if (auto at = text.find(tail); at != text.npos) text.resize(at);
@@ -104,7 +105,8 @@ class Play {
     config_.keep_log = true;
     for (std::string pair; words >> pair;) {
       const size_t equals = pair.find('=');
-      const std::string name = pair.substr(0, equals), value = equals == pair.npos ? "" : pair.substr(equals + 1);
+      const std::string name = pair.substr(0, equals),
+                        value = equals == pair.npos ? "" : pair.substr(equals + 1);
       if (name == "nodes")
         config_.nodes = atoi(value.c_str());
       else if (name == "networks")
@@ -133,7 +135,9 @@ class Play {
     if (text.empty())
       for (int id = 1; id <= world_->nodes(); ++id) ids.insert(id);
     for (int id : ids) (void)world_->act("start " + std::to_string(id));
-    return world_->run_until([&] { return view_is(ids); }, Duration::seconds(60)) ? "" : "they do not come together";
+    return world_->run_until([&] { return view_is(ids); }, Duration::seconds(60))
+               ? ""
+               : "they do not come together";
   }
 
   // group NAME N disk|address|all [NODE]: with the disk N and the address N, online, on NODE.
@@ -141,12 +145,15 @@ class Play {
     std::string g, n, what, node;
     words >> g >> n >> what >> node;
     const std::string at = "command " + std::to_string(*members().begin()) + " ";
-    auto act = [&](const std::string& line) { return world_->act(at + line) && (world_->run(Duration::milliseconds(30)), true); };
+    auto act = [&](const std::string& line) {
+      return world_->act(at + line) && (world_->run(Duration::milliseconds(30)), true);
+    };
     bool good = act("GROUP_CREATE " + g + " -");
     if (what != "address") {
-      good = good && act("RESOURCE_CREATE disk" + n + " - Group=" + g + " Type=physical-disk Device=naa.600" + n);
-      good = good && act("RESOURCE_CREATE fs" + n + " - Group=" + g + " Type=filesystem MountPoint=/srv/" + n +
-                         " Dependencies=disk" + n);
+      good = good &&
+             act("RESOURCE_CREATE disk" + n + " - Group=" + g + " Type=physical-disk Device=naa.600" + n);
+      good = good && act("RESOURCE_CREATE fs" + n + " - Group=" + g + " Type=filesystem MountPoint=/srv/" +
+                         n + " Dependencies=disk" + n);
     }
     if (what != "disk")
       good = good && act("RESOURCE_CREATE ip" + n + " - Group=" + g + " Type=ip-address Address=10.0.9." + n +
@@ -199,13 +206,14 @@ class Play {
     if (kind == "dead") return !world_->service(atoi(a.c_str())).running();
     if (kind == "quorum") {
       const auto ids = members();
-      return !ids.empty() &&
-             world_->service(*ids.begin()).core()->membership().view().owner.value == strtoull(a.c_str(), nullptr, 10);
+      return !ids.empty() && world_->service(*ids.begin()).core()->membership().view().owner.value ==
+                                 strtoull(a.c_str(), nullptr, 10);
     }
     if (kind == "owner") return owner_of(a) == atoi(b.c_str());
     if (kind == "online") return state_is(a, core::GroupState::online);
     if (kind == "offline") return state_is(a, core::GroupState::offline);
-    if (kind == "address") return holders([&](int id) { return world_->machine(id).answers_for(a); }) == ids_of(b);
+    if (kind == "address")
+      return holders([&](int id) { return world_->machine(id).answers_for(a); }) == ids_of(b);
     if (kind == "mounted") {
       Target* disk = world_->target(a);
       if (disk == nullptr) return *why = "there is no disk " + a, false;

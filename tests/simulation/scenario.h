@@ -1,6 +1,6 @@
-// Scenario: a history that somebody wrote, with what has to be seen in it. One line, one act; the language is in
-// tests/simulation/scenarios/README.md. The checkers look at every step, and at the end everything is healed and
-// has to come back, as after a random history.
+// Scenario: a history that somebody wrote, with what has to be seen in it. One line, one act; the language is
+// in tests/simulation/scenarios/README.md. The checkers look at every step, and at the end everything is
+// healed and has to come back, as after a random history.
 #pragma once
 
 #include <string>
