@@ -76,6 +76,16 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
       return p.epoch.value == s.epoch() && p.holder.value == s.holder();
     });
   };
+  // The superblock is the judge: a newer one that is not ours means that another view won.
+  auto names_us = [&](const disk::Superblock& s) {
+    return is_ours(s) || is_predecessor(s) || mutant(Mutant::victim_read_in_race);
+  };
+  auto superseded_by = [&](const disk::Superblock& s) {
+    if (names_us(s) || s.epoch() < newest.value) return false;
+    result->reason =
+        "epoch " + std::to_string(s.epoch()) + " of node " + std::to_string(s.holder()) + " owns the quorum LUN";
+    return true;
+  };
   // A (epoch, holder) that was nominated here may have been won there with another set, by a part that never
   // heard of the nomination. The superblock names the members: a view after the base that lacks this life has
   // removed it.
@@ -101,14 +111,8 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
     result->reason = "the quorum LUN belongs to cluster '" + head.superblock.cluster_name() + "'";
     co_return Verdict::lost;
   }
-  // The superblock is the judge: a newer one that is not ours means that another view won.
-  const bool judged =
-      is_ours(head.superblock) || is_predecessor(head.superblock) || mutant(Mutant::victim_read_in_race);
-  if (!judged && head.superblock.epoch() >= newest.value) {
-    result->reason = "epoch " + std::to_string(head.superblock.epoch()) + " of node " +
-                     std::to_string(head.superblock.holder()) + " owns the quorum LUN";
-    co_return Verdict::lost;
-  }
+  const bool judged = names_us(head.superblock);
+  if (superseded_by(head.superblock)) co_return Verdict::lost;
   if (removed_by(head.superblock)) co_return Verdict::lost;
 
   auto held = co_await simple(LunOp::Kind::read_reservation);
@@ -172,11 +176,11 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   auto back = co_await simple(LunOp::Kind::read_reservation);
   if (!back.ok() || back.holder != own || !back.write_exclusive) co_return Verdict::again;
   // Nobody else writes from here on: what the superblock says now is final. It may name a view that was won
-  // between the first look and the preempt.
+  // between the first look and the preempt, or that was won and ended, with its reservation given back.
   HeadView settled;
   auto looked = co_await read_head(&settled, &beacon);
   if (!looked.ok() || !settled.valid) co_return Verdict::again;
-  if (removed_by(settled.superblock)) co_return Verdict::lost;
+  if (superseded_by(settled.superblock) || removed_by(settled.superblock)) co_return Verdict::lost;
   if (abandoned && !is_predecessor(settled.superblock)) {
     result->reason = "epoch " + std::to_string(settled.superblock.epoch()) + " was won meanwhile";
     co_return Verdict::lost;
