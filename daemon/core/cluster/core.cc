@@ -18,7 +18,7 @@ Core::Core(CoreConfig config)
       tag_(holdfast::cluster_tag(config_.cluster_id)),
       lane_([this](LunOp op) { out_.lun.push_back(std::move(op)); }),
       quorum_({config_.cluster_id, tag_, config_.self, config_.incarnation}, lane_, *this),
-      log_(lane_, [this] { return quorum_.holding() && !quorum_.degraded() && !leaving_; }),
+      log_(lane_, [this] { return quorum_.may_write() && !leaving_; }),
       membership_(config_.self, config_.incarnation, config_.node_name, {}, quorum_, *this),
       updates_(config_.self, config_.incarnation, log_, *this),
       failover_(*this),

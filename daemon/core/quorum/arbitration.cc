@@ -82,8 +82,8 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   };
   auto superseded_by = [&](const disk::Superblock& s) {
     if (names_us(s) || s.epoch() < newest.value) return false;
-    result->reason =
-        "epoch " + std::to_string(s.epoch()) + " of node " + std::to_string(s.holder()) + " owns the quorum LUN";
+    result->reason = "epoch " + std::to_string(s.epoch()) + " of node " + std::to_string(s.holder()) +
+                     " owns the quorum LUN";
     return true;
   };
   // A (epoch, holder) that was nominated here may have been won there with another set, by a part that never
@@ -247,8 +247,7 @@ Task<void> QuorumManager::arbitration_job(ArbitrationRequest request) {
     result.retry_reason = lane_.last_error.empty() ? "something changed meanwhile" : lane_.last_error;
     co_await lane_.sleep(Duration::milliseconds(lane_.open && rounds < 10 ? 1 : 100));
   }
-  if (result.outcome != ArbitrationResult::Outcome::won && lane_.open && key_session_ == lane_.session &&
-      !key_.is_none()) {
+  if (result.outcome != ArbitrationResult::Outcome::won && keyed()) {
     co_await simple(LunOp::Kind::register_key, key_, ReservationKey{});
     key_ = {};
   }

@@ -44,7 +44,7 @@ void QuorumManager::resign(bool orderly, std::function<void()> done) {
 }
 
 Task<void> QuorumManager::resign_job(bool orderly, std::function<void()> done) {
-  if (lane_.open && key_session_ == lane_.session && !key_.is_none()) {
+  if (keyed()) {
     if (orderly) {
       superblock_.set_orderly_shutdown(true);
       co_await write_superblock(superblock_);
@@ -80,7 +80,7 @@ Task<void> QuorumManager::beacon_job() {
   job_waiting_ = false;
   if (!holding_ || arbitrating_) co_return;
   if (lane_.open && mutant(Mutant::writes_over_new_session)) key_session_ = lane_.session;
-  if (!lane_.open || key_session_ != lane_.session) {
+  if (!keyed()) {
     // R3: over a new session only look. When the LUN answers, a view change re-keys.
     degrade(lane_.last_error.empty() ? "the session to the quorum LUN broke" : lane_.last_error);
     bool open = co_await lane_.ensure_open(config_.open_deadline);

@@ -105,6 +105,9 @@ class QuorumManager {
   bool reaches() const { return reaches_; }
   bool holding() const { return holding_; }
   bool degraded() const { return degraded_; }
+  // R3: this very session is the one that took the reservation. A contest that ended without a win may have
+  // opened another one, or given the key back.
+  bool may_write() const { return holding_ && !degraded_ && keyed(); }
   // The LUN answers again after the session or the reservation was lost: a view change must re-key.
   bool wants_rekey() const { return holding_ && rekey_reported_ && !arbitrating_; }
   const std::string& degraded_reason() const { return degraded_reason_; }
@@ -131,6 +134,7 @@ class QuorumManager {
   Task<void> resign_job(bool orderly, std::function<void()> done);
   void remember_head(const HeadView& head, const std::optional<Beacon>& beacon);
   void degrade(const std::string& reason);
+  bool keyed() const { return lane_.open && key_session_ == lane_.session && !key_.is_none(); }
   ReservationKey key_of(Epoch epoch, NodeId node) const {
     return ReservationKey::make(config_.tag, epoch.value, node);
   }

@@ -263,8 +263,9 @@ TEST_F(QuorumTest, OfTwoSetsUnderOneKeyOnlyOneWins) {
   }
 }
 
-// a's set has promised itself to b's newer nomination, which wins, works and resigns between a's first look and
-// its act. Nobody holds then; a is a member of that view, so it was not removed, and still must not go back.
+// a's set has promised itself to b's newer nomination, which wins, works and resigns between a's first look
+// and its act. Nobody holds then; a is a member of that view, so it was not removed, and still must not go
+// back.
 TEST_F(QuorumTest, AViewThatWonAndEndedMeanwhileIsNotUndone) {
   for (int lead = 0; lead < 24; ++lead) {
     format(lun = testing::FakeLun(lun.data.size()));
@@ -283,6 +284,26 @@ TEST_F(QuorumTest, AViewThatWonAndEndedMeanwhileIsNotUndone) {
       EXPECT_EQ(decode_superblocks(lun.data).superblock.epoch(), 3u) << "lead " << lead;
     }
   }
+}
+
+// The holder contests again, loses and gives its key back. Until it leaves it still believes that it holds.
+TEST_F(QuorumTest, NothingIsWrittenWithoutTheKey) {
+  Node a(lun, 1, 1);
+  a.arbitrate(2, {{Epoch{1}, NodeId{1}}});
+  a.run(100);
+  ASSERT_TRUE(a.quorum.may_write());
+  lun.keys[77] = ReservationKey::make(0x1234, 9, NodeId{2});
+  lun.holder = 77;
+  a.arbitrate(3, {{Epoch{1}, NodeId{1}}, {Epoch{2}, NodeId{1}}});
+  while (!a.result && a.step()) {
+  }
+  ASSERT_TRUE(a.result && a.result->outcome == Outcome::lost);
+  EXPECT_TRUE(a.quorum.holding() && !a.quorum.degraded());
+  EXPECT_FALSE(a.quorum.may_write());
+  lun.holder = 0;  // and now nobody would refuse it
+  const std::string before = lun.data;
+  a.run(1000);
+  EXPECT_EQ(lun.data, before);
 }
 
 TEST_F(QuorumTest, LogReplaysWhatWasAppendedAcrossCheckpointsAndRings) {
