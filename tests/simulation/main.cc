@@ -99,6 +99,38 @@ int play_scenarios(const std::vector<std::string>& given, bool update, bool verb
   return failed == 0 && !files.empty() ? 0 : 1;
 }
 
+// The core against the model: every step of these histories is one of its steps, every step of it occurs, and
+// a falsified history is refused, whichever way it was falsified.
+int conform(uint64_t seed, uint64_t count) {
+  std::array<uint64_t, steps_count> taken{};
+  bool ok = true;
+  for (uint64_t s = seed; s < seed + count && ok; ++s) {
+    Plan plan = random_plan(s, 0);
+    plan.world.conformance.on = true;
+    plan.world.conformance.taken = &taken;
+    const Outcome outcome = play(plan);
+    ok = outcome.failure.empty();
+    if (!ok) print_failure(s, plan, outcome, true);
+  }
+  for (size_t i = 0; i < steps_count; ++i) {
+    printf("%-18s %10llu\n", step_names[i], static_cast<unsigned long long>(taken[i]));
+    if (taken[i] == 0) ok = false, printf("  never taken\n");
+  }
+  for (size_t f = 1; f < std::size(forgery_names) && ok; ++f) {
+    std::string failure;
+    bool forged = false;
+    for (uint64_t s = seed; s < seed + count && !forged; ++s) {
+      Plan plan = random_plan(s, 0);
+      plan.world.conformance = {true, static_cast<Forgery>(f), nullptr, &forged};
+      failure = play(plan).failure;
+    }
+    const bool refused = failure.find("not a step of the model") != std::string::npos;
+    printf("forged: %-20s %s\n", forgery_names[f], refused ? failure.c_str() : "NOT REFUSED");
+    ok = ok && refused;
+  }
+  return ok ? 0 : 1;
+}
+
 // Empty = it is active, or none was asked for.
 std::string activate(const std::string& name) {
   for (size_t i = 0; i < std::size(mutant_names); ++i) {
@@ -121,7 +153,7 @@ int main(int argc, char** argv) {
   int nodes = 0;
   double budget_s = 0;
   bool verbose = false, twice = false, no_shrink = false, first = false, list = false;
-  bool update = false;
+  bool update = false, conforms = false, conforming = false;
   std::string mutant_name = "none";
   std::vector<std::string> scenarios;
   app.add_option("--seed", seed, "the first seed");
@@ -135,6 +167,9 @@ int main(int argc, char** argv) {
   app.add_flag("--first", first, "stop at the first failure, and print only that");
   app.add_option("--mutant", mutant_name, "with this deliberate error (a build with HOLDFAST_MUTANTS)");
   app.add_option("--scenario", scenarios, "play these files, or all *.scn of a folder");
+  app.add_flag("--conform", conforming, "compare each history with the model (tests/model)");
+  app.add_flag("--conforms", conforms,
+               "the same, and: all of the model occurs, and falsified histories are refused");
   app.add_flag("--update", update, "write the traces of scenarios anew");
   app.add_flag("--list-mutants", list, "name the deliberate errors");
   CLI11_PARSE(app, argc, argv);
@@ -147,6 +182,8 @@ int main(int argc, char** argv) {
     fprintf(stderr, "holdfast-sim: %s\n", why.c_str());
     return 2;
   }
+
+  if (conforms) return conform(seed, count);
 
   const auto begun = std::chrono::steady_clock::now();
   auto passed_s = [&] {
@@ -161,6 +198,7 @@ int main(int argc, char** argv) {
       fflush(stdout);
     }
     plan.world.keep_log = verbose;
+    plan.world.conformance.on = conforming;
     Outcome outcome = play(plan);
     ++played;
     acknowledged += outcome.acknowledged;

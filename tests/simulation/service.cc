@@ -139,6 +139,7 @@ void Service::drain() {
     const Instant now = machine_.clock();
     if (auto* datagram = std::get_if<core::DatagramReceived>(&next)) datagram->received_at = now;
     auto output = core_->step(next, now, machine_.wall_ms());
+    observer_.stepped(machine_.id, next, output);
     run_output(output, *this);
     if (dead_) break;
     if (peers_stale_) {
@@ -210,6 +211,7 @@ void Service::machine_resumed() {
 }
 
 void Service::end_process() {
+  observer_.died(machine_.id);
   running_ = stopped_ = false;
   ++process_;
   network_.detach(machine_.id);
@@ -253,6 +255,7 @@ void Service::kill_monitor() {
 }
 
 void Service::power_lost() {
+  observer_.died(machine_.id);
   running_ = stopped_ = false;
   ++process_;
   network_.detach(machine_.id);

@@ -23,6 +23,8 @@ class ServiceObserver {
  public:
   virtual ~ServiceObserver() = default;
   virtual void after_step(int node) = 0;
+  virtual void stepped(int node, const core::Event& event, const core::Output& output) = 0;
+  virtual void died(int node) = 0;
   virtual void committed(int node, const core::Output::ReplicaWrite& write) = 0;
   virtual void answered(uint64_t client, const api::Response& response) = 0;
   virtual void monitor_died(int node) = 0;

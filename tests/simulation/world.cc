@@ -23,7 +23,10 @@ std::string number(int64_t n) {
 }  // namespace
 
 World::World(const WorldConfig& config)
-    : config_(config), random_(config.seed), checker_(time_, config.nodes) {
+    : config_(config),
+      random_(config.seed),
+      checker_(time_, config.nodes),
+      conformance_(config.conformance, [this](const std::string& why) { checker_.broken(why); }) {
   quorum_ = std::make_unique<Target>(time_, random_.next(), core::quorum_lun_bytes_min, config.kind);
   format_cluster(quorum_->lun, config.nodes, config.networks);
   for (int d = 1; d <= config.disks; ++d) {
@@ -115,6 +118,10 @@ void World::disk_acquired(Target& target, int node, uint64_t generation) {
 
 void World::after_step(int node) {
   if (auto* core = services_[static_cast<size_t>(node)]->core()) checker_.after_step(node, *core);
+}
+
+void World::stepped(int node, const core::Event& event, const core::Output& output) {
+  conformance_.stepped(node, event, output, *services_[static_cast<size_t>(node)]->core());
 }
 
 void World::committed(int node, const core::Output::ReplicaWrite& write) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "simulation/checker.h"
+#include "simulation/conformance.h"
 #include "simulation/machine.h"
 #include "simulation/network.h"
 #include "simulation/scheduler.h"
@@ -24,6 +25,7 @@ struct WorldConfig {
   int disks = 1;  // data LUNs
   TargetKind kind;
   bool keep_log = false;
+  ConformanceConfig conformance;
 };
 
 class World final : private Witness, private Surroundings, private ServiceObserver {
@@ -72,6 +74,8 @@ class World final : private Witness, private Surroundings, private ServiceObserv
   void disk_acquired(Target& target, int node, uint64_t generation) override;
   // ServiceObserver
   void after_step(int node) override;
+  void stepped(int node, const core::Event& event, const core::Output& output) override;
+  void died(int node) override { conformance_.died(node); }
   void committed(int node, const core::Output::ReplicaWrite& write) override;
   void answered(uint64_t client, const api::Response& response) override;
   void monitor_died(int node) override;
@@ -91,6 +95,7 @@ class World final : private Witness, private Surroundings, private ServiceObserv
   Scheduler time_;
   Random random_;
   Checker checker_;
+  Conformance conformance_;
   ResourceFaults resource_faults_;
   std::unique_ptr<Target> quorum_;
   std::vector<std::unique_ptr<Target>> disks_;
