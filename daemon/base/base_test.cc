@@ -18,6 +18,9 @@ TEST(Crc32c, MatchesRfc3720Vectors) {
   EXPECT_EQ(crc32c(ones, 32), 0x62a8ab43u);
   EXPECT_EQ(crc32c(up, 32), 0x46dd794eu);
   EXPECT_EQ(crc32c(up + 7, 25, crc32c(up, 7)), crc32c(up, 32));
+  for (size_t from = 0; from < 9; ++from)
+    for (size_t size = 0; size + from <= 32; ++size)
+      EXPECT_EQ(crc32c_by_table(up + from, size, 7), crc32c(up + from, size, 7));
 }
 
 TEST(NodeSet, IteratesInOrder) {

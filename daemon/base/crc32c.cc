@@ -1,6 +1,11 @@
 #include "base/crc32c.h"
 
 #include <array>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#endif
 
 namespace holdfast {
 namespace {
@@ -18,9 +23,32 @@ constexpr std::array<std::array<uint32_t, 256>, 8> make_tables() {
 }
 constexpr auto tables = make_tables();
 
+#if defined(__x86_64__)
+// The processor's own instruction (SSE 4.2), for this polynomial.
+__attribute__((target("sse4.2"))) uint32_t by_instruction(const uint8_t* p, size_t size, uint32_t crc) {
+  uint64_t wide = crc;
+  for (; size >= 8; size -= 8, p += 8) {
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    wide = _mm_crc32_u64(wide, word);
+  }
+  crc = static_cast<uint32_t>(wide);
+  for (; size > 0; --size, ++p) crc = _mm_crc32_u8(crc, *p);
+  return crc;
+}
+const bool has_instruction = __builtin_cpu_supports("sse4.2");
+#endif
+
 }  // namespace
 
 uint32_t crc32c(const void* data, size_t size, uint32_t seed) {
+#if defined(__x86_64__)
+  if (has_instruction) return ~by_instruction(static_cast<const uint8_t*>(data), size, ~seed);
+#endif
+  return crc32c_by_table(data, size, seed);
+}
+
+uint32_t crc32c_by_table(const void* data, size_t size, uint32_t seed) {
   auto p = static_cast<const uint8_t*>(data);
   uint32_t crc = ~seed;
   for (; size >= 8; size -= 8, p += 8) {  // slicing-by-8 (Kounavis, Berry 2005)

@@ -1,6 +1,7 @@
 #include "simulation/network.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 namespace holdfast::sim {
@@ -58,12 +59,13 @@ void Network::send_datagram(int from, int to, const std::string& payload) {
   Pair& p = pair(from, to);
   const uint64_t life = node_[static_cast<size_t>(from)].incarnation;
   if (p.life[from < to ? 0 : 1] != life) return;
+  const auto shared = std::make_shared<const std::string>(payload);
   for (int network = 0; network < networks_; ++network) {
     const Line& l = line(from, to, network);
     ++datagrams_;
     if (l.cut || random_.chance(static_cast<uint64_t>(l.loss_percent))) continue;
     auto post = [&](Duration d) {
-      time_.after(d, [this, from, to, network, life, payload] { arrive(from, to, network, life, payload); });
+      time_.after(d, [this, from, to, network, life, shared] { arrive(from, to, network, life, *shared); });
     };
     Duration d = delay(l);
     if (l.late_percent > 0 && random_.chance(static_cast<uint64_t>(l.late_percent)))

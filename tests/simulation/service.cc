@@ -5,6 +5,15 @@
 #include "core/database/nodes.h"
 
 namespace holdfast::sim {
+namespace {
+
+std::set<int> nodes_of(const core::Tree& tree) {
+  std::set<int> out;
+  for (const auto& node : core::all_nodes(tree)) out.insert(static_cast<int>(node.id.value));
+  return out;
+}
+
+}  // namespace
 
 Service::Service(Scheduler& time, Machine& machine, Network& network, Target& quorum, Surroundings& around,
                  ServiceObserver& observer, const ResourceFaults& faults, std::set<int> known)
@@ -84,13 +93,8 @@ void Service::begin_life() {
 }
 
 std::set<int> Service::known_nodes() const {
-  const core::Tree* tree = core_ && core_->tree().exists("nodes")  ? &core_->tree()
-                           : replica_ && replica_->exists("nodes") ? &*replica_
-                                                                   : nullptr;
-  if (tree == nullptr) return configured_;
-  std::set<int> out;
-  for (const auto& node : core::all_nodes(*tree)) out.insert(static_cast<int>(node.id.value));
-  return out;
+  if (core_ && core_->tree().exists("nodes")) return nodes_of(core_->tree());
+  return replica_ && !replica_->empty() ? *replica_ : configured_;
 }
 
 void Service::start_monitor() {
@@ -334,15 +338,13 @@ void Service::learn_roster(const tree::Tree& roster) {
   if (!still_alive()) return;
   core::Tree tree;
   if (tree.load(roster)) {
-    replica_ = std::move(tree);
+    replica_ = nodes_of(tree);
     peers_stale_ = true;
   }
 }
 void Service::nodes_changed() {
   if (!still_alive()) return;
-  core::Tree tree;
-  (void)tree.load(core_->tree().to_proto("nodes"));
-  replica_ = std::move(tree);
+  replica_ = nodes_of(core_->tree());
   peers_stale_ = true;
 }
 void Service::arm(Instant deadline) {

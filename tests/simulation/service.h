@@ -104,7 +104,7 @@ class Service final : public Endpoint, private OutputPorts {
   ServiceObserver& observer_;
   const ResourceFaults& faults_;
   const std::set<int> configured_;
-  std::optional<core::Tree> replica_;
+  std::optional<std::set<int>> replica_;  // the nodes that it names
 
   bool running_ = false, stopped_ = false, stop_asked_ = false;
   uint64_t process_ = 0;  // counts lives and processes: what belongs to an earlier one is dropped
