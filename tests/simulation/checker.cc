@@ -37,6 +37,7 @@ void Checker::after_step(int node, const core::Core& core) {
 }
 
 void Checker::committed(int node, const core::Core& core, const core::Output::ReplicaWrite& write) {
+  core.check_configured();
   const uint64_t sequence = core.updates().committed().value;
   if (write.update) {
     wire::Update update = *write.update;

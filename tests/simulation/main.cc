@@ -1,4 +1,6 @@
 // holdfast-sim: plays histories of a whole cluster from seeds. Exit status 0: everything held.
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -149,6 +151,9 @@ std::string activate(const std::string& name) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // The largest buffers (pieces of the log, images of LUNs) come and go thousands of times.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   CLI::App app("Plays histories of a whole cluster in virtual time, each from a seed.");
   uint64_t seed = 1, count = 1;
   int nodes = 0;

@@ -79,7 +79,7 @@ void Core::handle(const Started&) {
 }
 
 void Core::handle(const DatagramReceived& e) {
-  wire::Heartbeat hb;
+  wire::Heartbeat& hb = heartbeat_;
   if (!hb.ParseFromString(e.payload)) {
     out_.trace.push_back("a datagram of node " + std::to_string(e.from.value) +
                          " cannot be decoded, ignoring");
@@ -340,6 +340,9 @@ void Core::check_invariants() const {
   membership_.check_invariants();
   updates_.check_invariants();
   failover_.check_invariants();
+}
+
+void Core::check_configured() const {
   HOLDFAST_ASSERT(configured_ == read_configured());
 }
 

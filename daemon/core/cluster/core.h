@@ -47,6 +47,8 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   bool leaving() const { return leaving_; }
   // Aborts when an invariant of any manager does not hold.
   void check_invariants() const;
+  // As above; it reads the tree, so it is for steps that may have changed that.
+  void check_configured() const;
 
  private:
   struct Call {  // an API command under way
@@ -164,6 +166,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   Load load_;
   Instant last_grant_;  // the distant past: due at once
   uint64_t grant_counter_ = 0;
+  wire::Heartbeat heartbeat_;  // the newest; kept for its memory, one arrives every few milliseconds
   bool nothing_new_ = false;  // this step: a heartbeat that came over another network before
   Instant expected_deadline_ = Instant::infinite();
   std::vector<Call> calls_;

@@ -329,6 +329,7 @@ void SimulatedCluster::check() {
   for (auto& [id, m] : machines_) {
     if (!m.core) continue;
     m.core->check_invariants();
+    m.core->check_configured();
     // I1: one view for an epoch.
     const View& view = m.core->membership().view();
     if (view.epoch.value != 0) {
