@@ -30,6 +30,13 @@ void Checker::after_step(int node, const core::Core& core) {
   if (view.epoch.value == known) return;
   known = view.epoch.value;
   if (known == 0) return;
+  if (known > epoch_) {
+    epoch_ = known;
+    if (damaged_) {
+      updates_.clear();
+      trees_.clear();
+    }
+  }
   auto [it, fresh] = views_.emplace(known, view.text());
   if (!fresh && it->second != view.text())
     broken("I1: epoch " + std::to_string(known) + " is " + it->second + " and, on node " +

@@ -36,6 +36,8 @@ class Checker {
   // nobody's until it is acquired again.
   void nobody_withdraws_addresses(int node);
   void nobody_guards(const void* disk);
+  // The medium of the quorum LUN lost something: what it loses by that may be decided again, in a later view.
+  void history_may_end() { damaged_ = true; }
 
  private:
   struct Owner {
@@ -45,7 +47,8 @@ class Checker {
   };
   const Scheduler& time_;
   std::string failure_;
-  bool failed_ = false;
+  bool failed_ = false, damaged_ = false;
+  uint64_t epoch_ = 0;  // the highest
   std::vector<uint64_t> epoch_of_node_;
   std::map<uint64_t, std::string> views_;
   std::map<uint64_t, uint64_t> updates_;  // sequence -> hash of what it does

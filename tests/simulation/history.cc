@@ -16,10 +16,11 @@ std::string settle(World& world) {
     return world.together();
   };
   if (!world.run_until(revived, healing_max)) return "I4: the nodes do not come together";
-  for (const char* group : {"g1", "g2"})
-    (void)world.act("command 1 GROUP_ONLINE " + std::string(group) + " -");
-  for (int id = 1; id <= world.nodes(); ++id)
-    (void)world.act("command 1 NODE_RESUME n" + std::to_string(id) + " -");
+  const std::string member = std::to_string(world.any_member());
+  for (const std::string& group : world.groups())
+    (void)world.act("command " + member + " GROUP_ONLINE " + group + " -");
+  for (int id : world.population())
+    (void)world.act("command " + member + " NODE_RESUME n" + std::to_string(id) + " -");
   // What began before the faults stopped, such as an orderly stop, may still be under way.
   const Instant end = world.time().now() + healing_max;
   while (true) {
@@ -37,6 +38,8 @@ std::string settle(World& world) {
 std::string heal_and_settle(World& world) {
   world.heal();
   std::string verdict = settle(world);
+  // What a medium has lost may be the cluster itself; nothing else may break by it.
+  if (world.damaged()) return world.failure();
   if (!verdict.empty() || !world.failure().empty())
     return world.failure().empty() ? verdict : world.failure();
   // Everything ends at once: what the LUN holds must be the same.

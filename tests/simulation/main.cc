@@ -229,7 +229,8 @@ int main(int argc, char** argv) {
   }
   const double worked_s = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
   printf(
-      "%llu histories from seed %llu: %llu failed; %.0f simulated s in %.1f s of the processor (%.0f a second), "
+      "%llu histories from seed %llu: %llu failed; %.0f simulated s in %.1f s of the processor (%.0f a "
+      "second), "
       "%llu steps, %llu updates acknowledged\n",
       static_cast<unsigned long long>(played), static_cast<unsigned long long>(seed),
       static_cast<unsigned long long>(failed), simulated_s, worked_s, simulated_s / worked_s,

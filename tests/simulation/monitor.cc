@@ -166,7 +166,8 @@ void Monitor::pump_ending() {
     if (ended) ended();
     return;
   }
-  take_offline(last, [this] { pump_ending(); });
+  take_offline(
+      last, [this] { pump_ending(); }, true);
 }
 
 void Monitor::sweep() {
@@ -184,6 +185,8 @@ void Monitor::end_now(Resource& r) {
 
 Duration Monitor::operation() {
   Random& random = machine_.random;
+  if (faults_.hang_permille > 0 && random.below(1000) < static_cast<uint64_t>(faults_.hang_permille))
+    return Duration::seconds(30 + static_cast<int64_t>(random.below(60)));
   if (faults_.slow_permille > 0 && random.below(1000) < static_cast<uint64_t>(faults_.slow_permille))
     return Duration{static_cast<int64_t>(random.below(static_cast<uint64_t>(faults_.slow_max.ns)))};
   return Duration::microseconds(500 + static_cast<int64_t>(random.below(20'000)));
@@ -204,6 +207,9 @@ void Monitor::report(const std::string& name, uint64_t order, const Resource& r,
   report->set_generation(r.generation);
   report->set_held(r.held);
   report->set_message(message);
+  if (r.type == "generic-program" && r.state == monitor::ONLINE && faults_.lie_permille > 0 &&
+      machine_.random.below(1000) < static_cast<uint64_t>(faults_.lie_permille))
+    report->set_state(monitor::FAILED);
   if (r.state == monitor::ONLINE && r.type == "physical-disk") {
     auto* published = report->add_published();
     published->set_name("Device");
@@ -254,7 +260,8 @@ void Monitor::order(const monitor::Order& order) {
     r.orders.clear();
     ++r.run;
     r.busy = true;
-    return take_offline(name, [this, name, order] { became(name, order, monitor::OFFLINE); });
+    return take_offline(
+        name, [this, name, order] { became(name, order, monitor::OFFLINE); }, true);
   }
   r.orders.push_back(order);
   next(name);
@@ -470,18 +477,19 @@ Task<void> Monitor::acquire(std::string name, monitor::Order order, uint64_t run
   became(name, order, monitor::ONLINE);
 }
 
-void Monitor::take_offline(const std::string& name, std::function<void()> done) {
+void Monitor::take_offline(const std::string& name, std::function<void()> done, bool terminate) {
   Resource& r = resources_[name];
   const bool was_active = r.active;
-  after(was_active ? operation() : Duration::microseconds(300),
-        [this, name, was_active, done = std::move(done)] {
-          auto it = resources_.find(name);
-          if (it == resources_.end()) return;
-          end_now(it->second);
-          if (mutant(Mutant::disk_given_back) && was_active && it->second.type == "physical-disk")
-            if (Target* target = around_.find_disk(it->second.parameters["Device"])) target->lun.give_away();
-          done();  // a disk stays reserved for its next owner
-        });
+  Duration takes = was_active ? operation() : Duration::microseconds(300);
+  if (terminate) takes = std::min(takes, Duration::milliseconds(500));  // who hangs is killed
+  after(takes, [this, name, was_active, run = r.run, done = std::move(done)] {
+    auto it = resources_.find(name);
+    if (it == resources_.end() || it->second.run != run) return;
+    end_now(it->second);
+    if (mutant(Mutant::disk_given_back) && was_active && it->second.type == "physical-disk")
+      if (Target* target = around_.find_disk(it->second.parameters["Device"])) target->lun.give_away();
+    done();  // a disk stays reserved for its next owner
+  });
 }
 
 bool Monitor::break_one(uint64_t which) {

@@ -24,6 +24,8 @@ struct ResourceFaults {
   int fail_permille = 0;  // an online that fails
   int slow_permille = 0;  // an operation that takes up to `slow_max`
   Duration slow_max = Duration::seconds(5);
+  int hang_permille = 0;  // an operation that takes half a minute or more
+  int lie_permille = 0;   // a program that says that it failed and goes on
 };
 
 // What the monitor needs to know of the world.
@@ -83,7 +85,7 @@ class Monitor {
   core::Task<std::string> preempt(Target& target, ReservationKey own, ReservationKey victim);
   core::Task<std::string> take(Target& target, ReservationKey own, ReservationKey victim);
   core::Task<void> acquire(std::string name, monitor::Order order, uint64_t run);
-  void take_offline(const std::string& name, std::function<void()> done);
+  void take_offline(const std::string& name, std::function<void()> done, bool terminate = false);
   void end_now(Resource& r);
   void became(const std::string& name, const monitor::Order& order, monitor::State state,
               const std::string& message = {});

@@ -7,6 +7,7 @@
 namespace holdfast::sim {
 namespace {
 constexpr Duration silence_max = Duration::milliseconds(1000);
+constexpr size_t recorded_max = 64;  // datagrams of one direction
 constexpr Duration back_off_max = Duration::milliseconds(600);
 }  // namespace
 
@@ -62,28 +63,42 @@ void Network::send_datagram(int from, int to, const std::string& payload) {
   const auto shared = std::make_shared<const std::string>(payload);
   for (int network = 0; network < networks_; ++network) {
     const Line& l = line(from, to, network);
-    ++datagrams_;
     if (l.cut || random_.chance(static_cast<uint64_t>(l.loss_percent))) continue;
+    Stream& stream = p.stream[to < from ? 0 : 1];
+    const Recorded datagram{life, p.keys, ++stream.counter, shared};
+    stream.recorded.push_back(datagram);
+    if (stream.recorded.size() > recorded_max) stream.recorded.pop_front();
     auto post = [&](Duration d) {
-      time_.after(d, [this, from, to, network, life, shared] { arrive(from, to, network, life, *shared); });
+      time_.after(d, [this, from, to, network, datagram] { arrive(from, to, network, datagram); });
     };
     Duration d = delay(l);
     if (l.late_percent > 0 && random_.chance(static_cast<uint64_t>(l.late_percent)))
       d = d + Duration{static_cast<int64_t>(random_.below(static_cast<uint64_t>(l.late_max.ns)))};
     post(d);
-    // A second copy has the same number: the window of the receiver refuses it, unless the network is
-    // another.
     if (l.duplicate_percent > 0 && random_.chance(static_cast<uint64_t>(l.duplicate_percent)))
       post(d + delay(l) + Duration::milliseconds(static_cast<int64_t>(random_.below(300))));
   }
 }
 
-void Network::arrive(int from, int to, int network, uint64_t incarnation, const std::string& payload) {
+void Network::replay(int from, int to) {
+  const Stream& stream = pair(from, to).stream[to < from ? 0 : 1];
+  for (const auto& datagram : stream.recorded)
+    for (int network = 0; network < networks_; ++network)
+      time_.after(delay(line(from, to, network)),
+                  [this, from, to, network, datagram] { arrive(from, to, network, datagram); });
+}
+
+void Network::arrive(int from, int to, int network, const Recorded& datagram) {
   Node& n = node_[static_cast<size_t>(to)];
   if (n.endpoint == nullptr || !n.known.count(from)) return;
   Pair& p = pair(from, to);
-  if (p.life[to < from ? 0 : 1] != n.incarnation || p.life[from < to ? 0 : 1] != incarnation) return;
-  n.endpoint->on_datagram(from, incarnation, network, payload);
+  if (p.life[to < from ? 0 : 1] != n.incarnation || p.life[from < to ? 0 : 1] != datagram.incarnation ||
+      p.keys != datagram.keys)
+    return;
+  transport::ReplayWindow& window = p.stream[to < from ? 0 : 1].window;
+  if (!window.is_new(datagram.counter)) return;
+  window.mark(datagram.counter);
+  n.endpoint->on_datagram(from, datagram.incarnation, network, *datagram.payload);
 }
 
 int Network::way(int a, int b) const {
@@ -140,8 +155,12 @@ void Network::connect(int low, int high, Pair& p, int network) {
   Node& a = node_[static_cast<size_t>(low)];
   Node& b = node_[static_cast<size_t>(high)];
   if (p.life[0] != a.incarnation || p.life[1] != b.incarnation) {
-    p.queue[0].clear();
-    p.queue[1].clear();
+    ++p.keys;
+    for (int side = 0; side < 2; ++side) {
+      p.queue[side].clear();  // what was recorded stays recorded
+      p.stream[side].counter = 0;
+      p.stream[side].window = {};
+    }
   }
   p.life[0] = a.incarnation;
   p.life[1] = b.incarnation;

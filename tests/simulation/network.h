@@ -6,10 +6,12 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "adapters/transport/datagram.h"
 #include "base/tests/random.h"
 #include "simulation/scheduler.h"
 
@@ -42,8 +44,6 @@ class Network {
 
   int networks() const { return networks_; }
   Line& line(int from, int to, int network) { return lines_[index(from, to, network)]; }
-  // Old datagrams are sent again now and then; the receiver's window refuses them when it knows their life.
-  int replay_permille = 0;
 
   // A life of a service begins or ends. Without power nobody says goodbye.
   void attach(int node, uint64_t incarnation, Endpoint* endpoint);
@@ -55,15 +55,25 @@ class Network {
   void send_message(int from, int to, uint64_t epoch, const std::string& payload);
   // A session breaks for no reason; messages under way arrive over the next one.
   void break_session(int a, int b);
+  // Somebody recorded what `from` sent to `to` and sends it again, over every network.
+  void replay(int from, int to);
   void tick();
-
-  uint64_t datagrams() const { return datagrams_; }
 
  private:
   struct Node {
     uint64_t incarnation = 0, epoch = 0;
     Endpoint* endpoint = nullptr;
     std::set<int> known;
+  };
+  // One direction between two lives: what its keys have sealed, and what the receiver has seen of it.
+  struct Recorded {
+    uint64_t incarnation, keys, counter;
+    std::shared_ptr<const std::string> payload;
+  };
+  struct Stream {
+    uint64_t counter = 0;
+    transport::ReplayWindow window;
+    std::deque<Recorded> recorded;
   };
   struct Frame {
     uint64_t epoch;
@@ -72,8 +82,9 @@ class Network {
   struct Pair {
     bool connected = false;
     uint64_t life[2] = {0, 0};  // incarnations that the channel belongs to, by side
-    uint64_t session = 0;
+    uint64_t session = 0, keys = 0;
     Instant last_heard, next_try;
+    Stream stream[2];            // to side 0 and to side 1
     std::deque<Frame> queue[2];  // to side 0 and to side 1
     bool moving[2] = {false, false};
   };
@@ -90,7 +101,7 @@ class Network {
   void connect(int low, int high, Pair& p, int network);
   void pump(int low, int high, int side);
   void deliver(int low, int high, int side, uint64_t session);
-  void arrive(int from, int to, int network, uint64_t incarnation, const std::string& payload);
+  void arrive(int from, int to, int network, const Recorded& datagram);
 
   Scheduler& time_;
   Random random_;
@@ -98,7 +109,6 @@ class Network {
   std::vector<Node> node_;
   std::vector<Line> lines_;
   std::map<std::pair<int, int>, Pair> pairs_;
-  uint64_t datagrams_ = 0;
 };
 
 }  // namespace holdfast::sim

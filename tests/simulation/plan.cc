@@ -19,11 +19,13 @@ class Author {
     plan_.world.kind.same_nexus = random_.chance(50);
     plan_.world.kind.persistent = random_.chance(50);
     n_ = plan_.world.nodes;
+    if (n_ > 2 && random_.chance(20)) plan_.world.spares = 1;
+    damages_ = random_.chance(8);
   }
 
   Plan write() {
     at_ = 0;
-    for (int id = 1; id <= n_; ++id) add("start " + node(id));
+    for (int id = 1; id <= n_ - plan_.world.spares; ++id) add("start " + node(id));
     at_ = 4000;
     for (int d = 1; d <= plan_.world.disks; ++d) make_group(d);
     for (auto& w : weight_) w = random_.chance(60) ? random_.below(10) : 0;
@@ -34,6 +36,9 @@ class Author {
     for (int id = 1; id <= n_; ++id)
       if (random_.chance(50))
         add("drift " + node(id) + " " + std::to_string(static_cast<int64_t>(random_.below(800)) - 400));
+    if (random_.chance(15))
+      add("resources " + below(60) + " " + below(100) + " " + below(20) + " " + below(10));
+    if (random_.chance(4)) flood();
     while (at_ < plan_.length_ms) {
       at_ += 1 + static_cast<int64_t>(random_.below(2 * pause_ms));
       something();
@@ -46,10 +51,10 @@ class Author {
  private:
   int pick_nodes() {
     const uint64_t dice = random_.below(100);
-    return dice < 55   ? 3
-           : dice < 70 ? 2
-           : dice < 85 ? 4
-           : dice < 95 ? 5
+    return dice < 62   ? 3
+           : dice < 80 ? 2
+           : dice < 93 ? 4
+           : dice < 98 ? 5
                        : 6 + static_cast<int>(random_.below(3));
   }
   std::string below(uint64_t n) { return std::to_string(random_.below(n)); }
@@ -106,7 +111,9 @@ class Author {
 
   void process() {
     const std::string id = node(any());
-    switch (random_.below(7)) {
+    switch (random_.below(8)) {
+      case 6:
+        return add("stop-monitor " + id + " " + std::to_string(span() / 2));
       case 0:
         add("kill " + id);
         return add("start " + id, span());
@@ -150,7 +157,9 @@ class Author {
   void network() {
     const int a = any(), b = any();
     const std::string pair = node(a) + " " + node(b);
-    switch (random_.below(6)) {
+    switch (random_.below(7)) {
+      case 5:
+        return add(a == b ? "heal-network" : "replay " + pair);
       case 0: {
         std::string parts[2];
         for (int id = 1; id <= n_; ++id) {
@@ -180,6 +189,11 @@ class Author {
     const std::string which =
         random_.chance(70) ? "quorum"
                            : std::to_string(1 + random_.below(static_cast<uint64_t>(plan_.world.disks)));
+    if (damages_) {
+      static constexpr const char* kinds[] = {"rot", "lose", "misdirect"};
+      damages_ = false;
+      return add("damage quorum " + std::string(kinds[random_.below(3)]));
+    }
     switch (random_.below(5)) {
       case 4: {  // the owner disappears while writes of its are still to land
         add("lun-faults " + which + " " + below(40) + " 0 " + std::to_string(200 + random_.below(800)));
@@ -211,9 +225,60 @@ class Author {
 
   void resource() { add("break " + node(any()) + " " + below(8)); }
 
+  // So much that the log wraps and checkpoints are taken, in the middle of everything else.
+  void flood() {
+    const int64_t later = static_cast<int64_t>(random_.below(40'000));
+    for (int64_t part = 0; part < 4; ++part)
+      add("flood " + node(any()) + " " + std::to_string(20 + random_.below(60)) + " 60000",
+          later + part * 1500);
+  }
+
+  // The composition of the cluster changes.
+  void enrol_or_evict() {
+    if (plan_.world.spares == 1 && random_.chance(60)) {
+      const std::string spare = node(n_);
+      add("enroll " + node(any()) + " " + spare);
+      return add("start " + spare, static_cast<int64_t>(random_.below(2000)));
+    }
+    if (n_ - plan_.world.spares > 2) add("command " + node(any()) + " NODE_EVICT n" + node(any()) + " -");
+  }
+
+  // A group that comes and goes, and settings that change.
+  void reconfigure(const std::string& at) {
+    switch (random_.below(7)) {
+      case 0:
+        return add("command " + at + " GROUP_CREATE tmp -");
+      case 1:
+        return add("command " + at +
+                   " RESOURCE_CREATE tmpip - Group=tmp Type=ip-address Address=10.0.9.9 PrefixLength=24");
+      case 2:
+        return add("command " + at + " GROUP_ONLINE tmp -");
+      case 3:
+        return add("command " + at + " RESOURCE_DELETE tmpip -");
+      case 4:
+        return add("command " + at + " GROUP_DELETE tmp -");
+      case 5:
+        return add("command " + at + " GROUP_SET " + group() + " - PreferredOwners=n" + node(any()));
+      default:
+        return add("command " + at + " RESOURCE_SET ip1 - RestartThreshold=" + below(4));
+    }
+  }
+
   void administrator() {
     const std::string at = node(any()), n = "n" + node(any());
-    switch (random_.below(9)) {
+    switch (random_.below(13)) {
+      case 8:
+        return enrol_or_evict();
+      case 9:
+      case 10:
+        return reconfigure(at);
+      case 11: {
+        static constexpr const char* settings[] = {"LeaseMarginMs=100",      "LeaseMarginMs=500",
+                                                   "QuorumStallMaxMs=5000",  "QuorumStallMaxMs=20000",
+                                                   "UpdateTimeoutMs=1000",   "HeartbeatIntervalMs=50",
+                                                   "HeartbeatIntervalMs=100"};
+        return add("command " + at + " CLUSTER_SET - - " + settings[random_.below(7)]);
+      }
       case 0:
       case 1:
         return add("command " + at + " GROUP_MOVE " + group() + " -");
@@ -245,6 +310,7 @@ class Author {
   Plan plan_;
   int n_ = 3;
   int64_t at_ = 0;
+  bool damages_ = false;  // the medium of the quorum LUN fails once
   uint64_t weight_[static_cast<size_t>(Kind::last)] = {};
 };
 

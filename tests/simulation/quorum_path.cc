@@ -98,7 +98,7 @@ Task<void> QuorumPath::read_reservation(const LunOp& op, LunResult& result) {
 Task<void> QuorumPath::put(const LunOp& op, LunResult& result) {
   for (int attempt = 1; attempt <= attempts_max; ++attempt) {
     if (shaken_) break;
-    auto call = session_.put(op.offset_bytes, op.data, std::to_string(session_.node()), op.deadline);
+    auto call = session_.put(op.offset_bytes, op.data, signature_, op.deadline);
     Reply reply = co_await call;
     if (reply.answered && reply.status == Scsi::attention) {
       shaken_ = true;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "core/quorum/lun_op.h"
 #include "core/quorum/task.h"
@@ -16,8 +17,8 @@ namespace holdfast::sim {
 
 class QuorumPath {
  public:
-  QuorumPath(Target& target, int node, std::function<void(core::LunResult)> completed)
-      : session_(target, node), completed_(std::move(completed)) {}
+  QuorumPath(Target& target, int node, std::string signature, std::function<void(core::LunResult)> completed)
+      : session_(target, node), signature_(std::move(signature)), completed_(std::move(completed)) {}
 
   void execute(core::LunOp op);
 
@@ -30,6 +31,7 @@ class QuorumPath {
   void judge(Reply reply, core::LunResult& result);
 
   Session session_;
+  const std::string signature_;  // of what it writes
   std::function<void(core::LunResult)> completed_;
   std::deque<core::LunOp> queue_;
   std::optional<core::Task<void>> running_;

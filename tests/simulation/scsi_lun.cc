@@ -135,6 +135,12 @@ bool ScsiLun::land(uint64_t id, double part) {
   return true;
 }
 
+void ScsiLun::misdirect(uint64_t id, uint64_t offset_bytes) {
+  auto it = flying_.find(id);
+  if (it != flying_.end() && offset_bytes + it->second.data.size() <= bytes_)
+    it->second.offset_bytes = offset_bytes;
+}
+
 ReservationKey ScsiLun::holder_key() const {
   auto it = keys_.find(holder_);
   return hold_ == Hold::none || it == keys_.end() ? ReservationKey{} : it->second;

@@ -66,6 +66,8 @@ class ScsiLun {
   Scsi begin_write(Nexus nexus, uint64_t offset_bytes, std::string data, std::string by, uint64_t* id);
   // False: it was aborted. `part` of the blocks only: the rest was torn off.
   bool land(uint64_t id, double part = 1.0);
+  bool lose(uint64_t id) { return flying_.erase(id) != 0; }
+  void misdirect(uint64_t id, uint64_t offset_bytes);
   // Told of every write that lands.
   std::function<void(const Write&)> on_landed;
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/database/nodes.h"
+#include "simulation/quorum_watch.h"
 
 namespace holdfast::sim {
 namespace {
@@ -80,12 +81,14 @@ void Service::begin_life() {
     c.networks.push_back({std::string(1, static_cast<char>('a' + network)),
                           "10." + std::to_string(network) + ".0." + std::to_string(machine_.id)});
   core_ = std::make_unique<core::Core>(std::move(c));
-  disk_ = std::make_unique<QuorumPath>(quorum_, machine_.id, [this, process = process_](core::LunResult r) {
-    // Later: what the step does may end the path itself.
-    time_.after(Duration{0}, [this, process, r = std::move(r)] {
-      if (process == process_) deliver(core::LunCompleted{r});
-    });
-  });
+  const std::string signature = QuorumWatch::signature(machine_.id, incarnation_);
+  disk_ = std::make_unique<QuorumPath>(quorum_, machine_.id, signature,
+                                       [this, process = process_](core::LunResult r) {
+                                         // Later: what the step does may end the path itself.
+                                         time_.after(Duration{0}, [this, process, r = std::move(r)] {
+                                           if (process == process_) deliver(core::LunCompleted{r});
+                                         });
+                                       });
   network_.attach(machine_.id, incarnation_, this);
   network_.know(machine_.id, known_nodes());
   start_monitor();
@@ -100,6 +103,7 @@ std::set<int> Service::known_nodes() const {
 void Service::start_monitor() {
   after(Duration::milliseconds(3 + static_cast<int64_t>(machine_.random.below(20))), [this] {
     if (monitor_ || over_) return;
+    ++monitors_;
     monitor_ = std::make_unique<Monitor>(
         time_, machine_, around_, faults_,
         [this, process = process_](monitor::FromMonitor message) {
@@ -256,6 +260,16 @@ void Service::kill_monitor() {
     deliver(core::MonitorDied{"the monitor was killed"});
     start_monitor();
   });
+}
+
+bool Service::stop_monitor(Duration d) {
+  if (!monitor_) return false;
+  monitor_->stop();
+  observer_.monitor_died(machine_.id);  // nobody withdraws its addresses either
+  time_.after(d, [this, number = monitors_] {
+    if (monitor_ && monitors_ == number) monitor_->go_on();
+  });
+  return true;
 }
 
 void Service::power_lost() {

@@ -42,7 +42,8 @@ class Service final : public Endpoint, private OutputPorts {
   // kill -9. The monitor lives on, unless `monitor_too`.
   void kill(bool monitor_too);
   void kill_monitor();
-  void stop();  // SIGSTOP
+  bool stop_monitor(Duration d);  // SIGSTOP for so long
+  void stop();                    // SIGSTOP
   void go_on();
   // Starved: nothing runs before then, but nothing is stopped.
   void starve(Duration d);
@@ -107,7 +108,8 @@ class Service final : public Endpoint, private OutputPorts {
   std::optional<std::set<int>> replica_;  // the nodes that it names
 
   bool running_ = false, stopped_ = false, stop_asked_ = false;
-  uint64_t process_ = 0;  // counts lives and processes: what belongs to an earlier one is dropped
+  uint64_t monitors_ = 0;  // counts them
+  uint64_t process_ = 0;   // counts lives and processes: what belongs to an earlier one is dropped
   std::unique_ptr<core::Core> core_;
   std::unique_ptr<QuorumPath> disk_;
   std::unique_ptr<Monitor> monitor_;

@@ -24,6 +24,23 @@ Duration Target::landing() {
                                   static_cast<uint64_t>((faults.landing_max - faults.landing_min).ns) + 1))};
 }
 
+bool Target::land(uint64_t write) {
+  if (std::exchange(faults.lose_next, false)) return lun.lose(write);
+  if (std::exchange(faults.misdirect_next, false)) {
+    constexpr uint64_t block = 4096;
+    lun.misdirect(write, random_.below(random_.chance(50) ? 32 : lun.bytes() / block - 32) * block);
+  }
+  return lun.land(write);
+}
+
+void Target::rot() {
+  static constexpr uint64_t starts[] = {0, 64 * 1024, 64 * 1024 + 20 * 1024 * 1024};  // head, checkpoint, log
+  const uint64_t at = starts[random_.below(3)] + random_.below(12 * 1024);
+  std::string byte = lun.peek(at, 1);
+  byte[0] = static_cast<char>(byte[0] ^ (1 << random_.below(8)));
+  lun.poke(at, byte);
+}
+
 void Target::arrive(std::function<void()> command) {
   if (frozen_)
     waiting_.push_back(std::move(command));
@@ -105,7 +122,7 @@ void Session::write(uint64_t offset_bytes, std::string data, std::string by, Dur
         target.time().after(target.landing(), [&target, boot, id, ticket] {
           target.arrive([&target, boot, id, ticket] {
             // Aborted, or gone with a restart: nobody is told.
-            if (boot == target.boots() && target.lun.land(id)) answer(ticket, Scsi::good);
+            if (boot == target.boots() && target.land(id)) answer(ticket, Scsi::good);
           });
         });
       },

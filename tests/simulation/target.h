@@ -22,6 +22,8 @@ struct TargetFaults {
   int lost_answer_permille = 0;
   int late_permille = 0;  // a write that the target has accepted and puts down up to `late_max` later
   Duration late_max = Duration::milliseconds(6000);
+  // Of the medium: one write that is acknowledged and never there, one that lands elsewhere.
+  bool lose_next = false, misdirect_next = false;
   int slow_permille = 0;  // a command or a landing that takes up to `slow_max`
   Duration slow_max = Duration::milliseconds(1500);
 };
@@ -51,6 +53,9 @@ class Target {
   Random& random() { return random_; }
   Duration way();
   Duration landing();
+  bool land(uint64_t write);
+  // Flips a bit of what is in use.
+  void rot();
   // Runs when the target gets to it: now, or when it thaws.
   void arrive(std::function<void()> command);
   Nexus new_nexus() { return next_nexus_++; }

@@ -4,6 +4,7 @@
 #include <sstream>
 #include <utility>
 
+#include "core/database/nodes.h"
 #include "core/failover/group_state.h"
 #include "core/log/layout.h"
 #include "simulation/cluster_image.h"
@@ -28,7 +29,11 @@ World::World(const WorldConfig& config)
       checker_(time_, config.nodes),
       conformance_(config.conformance, [this](const std::string& why) { checker_.broken(why); }) {
   quorum_ = std::make_unique<Target>(time_, random_.next(), core::quorum_lun_bytes_min, config.kind);
-  format_cluster(quorum_->lun, config.nodes, config.networks);
+  format_cluster(quorum_->lun, config.nodes - config.spares, config.networks);
+  quorum_->lun.on_landed = [this](const ScsiLun::Write& write) {
+    if (damaged_) return;  // what went astray is nobody's
+    if (auto why = quorum_watch_.landed(write); !why.empty()) checker_.broken(why);
+  };
   for (int d = 1; d <= config.disks; ++d) {
     auto disk = std::make_unique<Target>(time_, random_.next(), data_disk_bytes, config.kind);
     disk->lun.on_landed = [this, t = disk.get()](const ScsiLun::Write& write) {
@@ -168,9 +173,9 @@ bool World::act(const std::string& line) {
 }
 
 bool World::act_on_node(const std::string& verb, std::istream& words) {
-  static const std::set<std::string> verbs = {"start",    "kill",  "kill-all", "kill-monitor", "power-off",
-                                              "power-on", "stop",  "starve",   "pause",        "die-after",
-                                              "forget",   "drift", "wall",     "break",        "shutdown"};
+  static const std::set<std::string> verbs = {
+      "start", "kill",      "kill-all", "kill-monitor", "power-off", "power-on", "stop",     "starve",
+      "pause", "die-after", "forget",   "drift",        "wall",      "break",    "shutdown", "stop-monitor"};
   if (!verbs.count(verb)) return false;
   int node = 0;
   int64_t amount = 0;
@@ -196,6 +201,8 @@ bool World::act_on_node(const std::string& verb, std::istream& words) {
   } else if (verb == "stop") {
     s.stop();
     time_.after(time, [&s] { s.go_on(); });
+  } else if (verb == "stop-monitor") {
+    return s.stop_monitor(time);
   } else if (verb == "starve") {
     s.starve(time);
   } else if (verb == "pause") {
@@ -267,6 +274,11 @@ bool World::act_on_network(const std::string& verb, std::istream& words) {
     lines([&](int a, int b, int, Line& l) {
       if (a == from && b == to) l.clogged_until = time_.now() + Duration::milliseconds(ms);
     });
+  } else if (verb == "replay") {  // FROM TO: what was recorded is sent again
+    int from = 0, to = 0;
+    words >> from >> to;
+    if (!valid(from) || !valid(to) || from == to) return false;
+    network_->replay(from, to);
   } else if (verb == "reset-session") {
     int a = 0, b = 0;
     words >> a >> b;
@@ -285,8 +297,13 @@ Target* World::target(const std::string& name) {
 }
 
 bool World::act_on_disk(const std::string& verb, std::istream& words) {
-  static const std::set<std::string> verbs = {"freeze", "restart-target", "lun-cut", "lun-mend",
-                                              "lun-faults"};
+  if (verb == "resources") {  // FAIL SLOW HANG LIE, in thousandths
+    words >> resource_faults_.fail_permille >> resource_faults_.slow_permille >>
+        resource_faults_.hang_permille >> resource_faults_.lie_permille;
+    return true;
+  }
+  static const std::set<std::string> verbs = {"freeze",   "restart-target", "lun-cut",
+                                              "lun-mend", "lun-faults",     "damage"};
   if (!verbs.count(verb)) return false;
   std::string name;
   words >> name;
@@ -313,6 +330,17 @@ bool World::act_on_disk(const std::string& verb, std::istream& words) {
       t->cut.insert(node);
     else
       t->cut.erase(node);
+  } else if (verb == "damage") {  // TARGET rot|lose|misdirect: once, and to one write
+    std::string what;
+    words >> what;
+    if (t == quorum_.get()) {
+      damaged_ = true;
+      checker_.history_may_end();
+    }
+    if (what == "rot")
+      t->rot();
+    else
+      (what == "lose" ? t->faults.lose_next : t->faults.misdirect_next) = true;
   } else {  // TARGET LOST SLOW LATE, in thousandths
     words >> t->faults.lost_answer_permille >> t->faults.slow_permille >> t->faults.late_permille;
   }
@@ -332,17 +360,37 @@ void World::ask(int node, api::Command command) {
   service(node).deliver(r);
 }
 
-void World::ask_update(int node) {
+void World::transact(int node, const std::string& answer_key, bool counts, core::Transaction transaction) {
   core::ApiRequested r;
   r.client = next_client_++;
-  const std::string key = "u/" + std::to_string(next_update_++);
-  asked_[r.client] = {key, true};
+  asked_[r.client] = {answer_key, counts};
   r.may_change = true;
   r.request.set_id(1);
   r.request.set_version_min(1);
   r.request.set_version_max(9);
-  *r.request.mutable_transact()->mutable_transaction() = core::Edit().set(key, "v", "x").done();
+  *r.request.mutable_transact()->mutable_transaction() = std::move(transaction);
   service(node).deliver(r);
+}
+
+void World::ask_update(int node) {
+  const std::string key = "u/" + number(static_cast<int64_t>(next_update_++));
+  transact(node, key, true, core::Edit().set(key, "v", "x").done());
+}
+
+// Nodes have the ids in the order in which they were added, and ours are numbered.
+bool World::enroll(int by, int node) {
+  if (!valid(node) || service(by).core()->tree().number("cluster", "NextNode") != static_cast<uint64_t>(node))
+    return false;
+  api::Command command;
+  command.set_verb(api::Command::NODE_ADD);
+  command.set_object("n" + number(node));
+  auto* addresses = command.add_properties();
+  addresses->set_name("Addresses");
+  for (int network = 0; network < config_.networks; ++network)
+    addresses->set_value(addresses->value() + (network == 0 ? "" : ",") + static_cast<char>('a' + network) +
+                         "=10." + number(network) + ".0." + number(node));
+  ask(by, std::move(command));
+  return true;
 }
 
 // COMMAND NODE VERB OBJECT TARGET NAME=VALUE…; "-" = nothing.
@@ -353,6 +401,26 @@ bool World::act_as_administrator(const std::string& verb, std::istream& words) {
   if (verb == "update") {
     ask_update(node);
     return true;
+  }
+  if (verb == "flood") {  // NODE COUNT BYTES: large updates, so that the log wraps
+    int64_t count = 0;
+    size_t bytes = 0;
+    words >> count >> bytes;
+    for (int64_t i = 0; i < count; ++i)
+      time_.after(Duration::milliseconds(4 * i), [this, node, i, bytes] {
+        if (service(node).core() && !service(node).stopped())
+          transact(
+              node, "flood", false,
+              core::Edit()
+                  .set("flood/" + number(i % 8), "v", std::string(bytes, static_cast<char>('a' + i % 26)))
+                  .done());
+      });
+    return true;
+  }
+  if (verb == "enroll") {
+    int whom = 0;
+    words >> whom;
+    return enroll(node, whom);
   }
   if (verb != "command") return false;
   std::string what, object, target;
@@ -394,11 +462,39 @@ void World::heal() {
   }
 }
 
+const core::Core* World::wisest() const {
+  const core::Core* best = nullptr;
+  for (int id = 1; id <= config_.nodes; ++id) {
+    const core::Core* core = service(id).core();
+    if (core == nullptr || core->membership().phase() != core::Phase::member || !core->updates().ready())
+      continue;
+    if (best == nullptr || core->updates().committed().value > best->updates().committed().value) best = core;
+  }
+  return best;
+}
+
+int World::any_member() const {
+  const core::Core* best = wisest();
+  for (int id = 1; id <= config_.nodes; ++id)
+    if (best != nullptr && service(id).core() == best) return id;
+  return 0;
+}
+
+std::set<int> World::population() const {
+  std::set<int> out;
+  if (const core::Core* core = wisest())
+    for (const auto& node : core::all_nodes(core->tree())) out.insert(static_cast<int>(node.id.value));
+  else
+    for (int id = 1; id <= config_.nodes - config_.spares; ++id) out.insert(id);
+  return out;
+}
+
 bool World::together() const {
   NodeSet all;
-  for (int id = 1; id <= config_.nodes; ++id) all.add(NodeId{static_cast<uint64_t>(id)});
+  const std::set<int> population = this->population();
+  for (int id : population) all.add(NodeId{static_cast<uint64_t>(id)});
   Epoch epoch;
-  for (int id = 1; id <= config_.nodes; ++id) {
+  for (int id : population) {
     const core::Core* core = service(id).core();
     if (core == nullptr || core->membership().phase() != core::Phase::member || !core->updates().ready())
       return false;
@@ -409,10 +505,18 @@ bool World::together() const {
   return true;
 }
 
+std::set<std::string> World::groups() const {
+  std::set<std::string> out;
+  if (const core::Core* core = wisest())
+    for (const auto& resource : core->tree().children("resources"))
+      out.insert(core->tree().text("resources/" + resource, "Group"));
+  return out;
+}
+
 bool World::groups_online() const {
-  const core::Core* core = service(1).core();
+  const core::Core* core = wisest();
   if (core == nullptr) return false;
-  for (const auto& group : core->tree().children("groups"))
+  for (const auto& group : groups())
     if (core->tree().number("groups/" + group, "PersistentState") == 1 &&
         core::derive_group_state(core->tree(), group, core->membership().view().set()) !=
             core::GroupState::online)
@@ -421,7 +525,7 @@ bool World::groups_online() const {
 }
 
 std::string World::missing_updates(bool members_only) const {
-  for (int id = 1; id <= config_.nodes; ++id) {
+  for (int id : population()) {
     const core::Core* core = service(id).core();
     const bool member =
         core != nullptr && core->membership().phase() == core::Phase::member && core->updates().ready();
@@ -452,7 +556,7 @@ std::string World::describe() const {
              (s.core()->updates().ready() ? "" : ", not recovered");
     out += "\n";
   }
-  if (const core::Core* core = service(1).core())
+  if (const core::Core* core = wisest())
     for (const auto& group : core->tree().children("groups"))
       out += group + ": owner " + std::to_string(core->tree().number("groups/" + group, "Owner")) +
              ", wanted " + std::to_string(core->tree().number("groups/" + group, "PersistentState")) +

@@ -12,6 +12,7 @@
 #include "simulation/conformance.h"
 #include "simulation/machine.h"
 #include "simulation/network.h"
+#include "simulation/quorum_watch.h"
 #include "simulation/scheduler.h"
 #include "simulation/service.h"
 #include "simulation/target.h"
@@ -20,7 +21,8 @@ namespace holdfast::sim {
 
 struct WorldConfig {
   uint64_t seed = 1;
-  int nodes = 3;
+  int nodes = 3;   // machines
+  int spares = 0;  // the last of them: not in the cluster before somebody adds them
   int networks = 2;
   int disks = 1;  // data LUNs
   TargetKind kind;
@@ -42,9 +44,15 @@ class World final : private Witness, private Surroundings, private ServiceObserv
 
   // Everything is repaired and started.
   void heal();
+  // Who is in the cluster: by the database of the member that knows most, or as it was in the beginning.
+  std::set<int> population() const;
+  int any_member() const;  // 0 = there is none
+  // The medium of the quorum LUN lost something: updates may be lost by it, or the whole cluster.
+  bool damaged() const { return damaged_; }
   // All nodes are one recovered view, and every group that is wanted is online.
   bool together() const;
   bool groups_online() const;
+  std::set<std::string> groups() const;  // that have something to run
   // "" = every acknowledged update is there, on every node (`members_only`: that is a member now).
   std::string missing_updates(bool members_only = false) const;
 
@@ -89,6 +97,9 @@ class World final : private Witness, private Surroundings, private ServiceObserv
   bool valid(int node) const { return node >= 1 && node <= config_.nodes; }
   void ask(int node, api::Command command);
   void ask_update(int node);
+  void transact(int node, const std::string& answer_key, bool counts, core::Transaction transaction);
+  bool enroll(int by, int node);
+  const core::Core* wisest() const;
   void tick();
 
   const WorldConfig config_;
@@ -98,6 +109,7 @@ class World final : private Witness, private Surroundings, private ServiceObserv
   Conformance conformance_;
   ResourceFaults resource_faults_;
   std::unique_ptr<Target> quorum_;
+  QuorumWatch quorum_watch_;
   std::vector<std::unique_ptr<Target>> disks_;
   std::unique_ptr<Network> network_;
   std::vector<std::unique_ptr<Machine>> machines_;  // by node; 0 is nobody
@@ -106,6 +118,7 @@ class World final : private Witness, private Surroundings, private ServiceObserv
   std::map<std::string, uint64_t> acked_;  // key -> sequence
   std::map<std::string, Asked> commands_;
   uint64_t next_client_ = 1, next_update_ = 1, acknowledged_ = 0, digest_ = 14695981039346656037ULL;
+  bool damaged_ = false;
   std::vector<std::string> log_;
 };
 

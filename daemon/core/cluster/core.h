@@ -167,7 +167,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   Instant last_grant_;  // the distant past: due at once
   uint64_t grant_counter_ = 0;
   wire::Heartbeat heartbeat_;  // the newest; kept for its memory, one arrives every few milliseconds
-  bool nothing_new_ = false;  // this step: a heartbeat that came over another network before
+  bool nothing_new_ = false;   // this step: a heartbeat that came over another network before
   Instant expected_deadline_ = Instant::infinite();
   std::vector<Call> calls_;
   bool tree_changed_ = false;
