@@ -133,7 +133,7 @@ void Service::deliver(core::Event event) {
 }
 
 void Service::drain() {
-  if (stepping_ || asleep()) return;
+  if (stepping_ || asleep() || !core_) return;
   stepping_ = true;
   while ((timer_due_ || !queue_.empty()) && !over_ && !dead_) {
     // The timer fires first, as in an event loop that was away.

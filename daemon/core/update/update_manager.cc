@@ -67,7 +67,8 @@ void UpdateManager::reply(NodeId origin, Incarnation incarnation, uint64_t reque
 }
 
 bool UpdateManager::may_order() const {
-  return ready_ && !paused_ && log_.ready() && !checkpoint_hold_ && pending_.size() < limits_.in_flight_max;
+  return ready_ && !paused_ && log_.ready() && !checkpoint_hold_ && pending_.size() < limits_.in_flight_max &&
+         in_flight_bytes_ < limits_.in_flight_bytes_max;
 }
 
 void UpdateManager::handle_request(NodeId origin, Incarnation incarnation, wire::UpdateRequest request,
@@ -117,6 +118,7 @@ void UpdateManager::order(NodeId origin, Incarnation incarnation, wire::UpdateRe
   if (pending_.empty())
     for (auto& [id, at] : progress_at_) at = now_;
   pending_.push_back(update);
+  in_flight_bytes_ += update.ByteSizeLong();
 
   wire::Peer peer;
   *peer.mutable_update_order()->mutable_update() = update;
@@ -180,6 +182,7 @@ void UpdateManager::apply_through(uint64_t sequence) {
       reply(NodeId{update.origin()}, Incarnation{update.origin_incarnation()}, update.request(), {},
             Sequence{update.sequence()});
   }
+  if (pending_.empty()) in_flight_bytes_ = 0;
 }
 
 void UpdateManager::remember(const wire::Update& update) {

@@ -44,6 +44,9 @@ class UpdateManager {
     Duration hold_timeout =
         Duration::seconds(15);  // a request waits this long for the quorum before it is refused
     size_t in_flight_max = 1024;
+    // What is ordered and not committed may have to go into one record of the log when the next view recovers
+    // (record_bytes_max), with one more transaction on top. Beyond it requests wait.
+    size_t in_flight_bytes_max = 2 * 1024 * 1024;
   };
   using Done = std::function<void(const Status&, Sequence)>;
 
@@ -154,6 +157,7 @@ class UpdateManager {
   std::map<RequestId, uint64_t> known_;  // ordered requests -> sequence
   std::deque<RequestId> known_order_;
   uint64_t ordered_total_ = 0;
+  size_t in_flight_bytes_ = 0;  // ordered since nothing was pending
 };
 
 }  // namespace holdfast::core
