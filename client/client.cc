@@ -163,7 +163,7 @@ Result<api::Response> Client::call(api::Request request, Duration timeout) {
     }
     if (response->id() != request.id() && response->id() != 0) continue;
     if (response->error() != 0)
-      return fail(static_cast<ErrorCode>(response->error()), response->message(), 0, response->hint());
+      return fail(error_code_from(response->error()), response->message(), 0, response->hint());
     return response;
   }
 }
@@ -216,7 +216,7 @@ Result<api::Event> Client::next_event(Duration timeout) {
   for (;;) {
     HOLDFAST_TRY(auto response, connection_->receive(deadline));
     if (response.error() != 0)
-      return fail(static_cast<ErrorCode>(response.error()), response.message(), 0, response.hint());
+      return fail(error_code_from(response.error()), response.message(), 0, response.hint());
     if (response.has_event()) return std::move(*response.mutable_event());
   }
 }

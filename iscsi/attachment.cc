@@ -12,6 +12,7 @@ constexpr std::string_view iscsi_scheme = "iscsi://";
 bool is_numeric_address(const std::string& host, bool bracketed) {
   in6_addr six{};
   in_addr four{};
+  if (host.find('\0') != std::string::npos) return false;  // the C library would stop reading there
   return bracketed ? inet_pton(AF_INET6, host.c_str(), &six) == 1
                    : inet_pton(AF_INET, host.c_str(), &four) == 1;
 }

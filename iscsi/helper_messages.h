@@ -85,7 +85,7 @@ inline void put(FrameWriter& out, const Error& e) {
 }
 inline Error get_error(FrameReader& in) {
   Error out;
-  out.code = static_cast<ErrorCode>(in.number());
+  out.code = error_code_from(in.number());
   out.os_errno = static_cast<int>(in.number());
   out.message = in.text();
   out.hint = in.text();

@@ -97,12 +97,15 @@ Status ScsiLun::learn_basics(const Deadline& deadline) {
   decode_inquiry(answer, basics_);
   HOLDFAST_CHECK(fetch(read_capacity_command(answer), answer, deadline));
   if (answer.size() < 12) return fail(ErrorCode::corrupt, "LUN " + name_ + " does not tell its size");
-  basics_.block_count = get_be(&answer[0], 8) + 1;
+  const uint64_t last_block = get_be(&answer[0], 8);
+  basics_.block_count = last_block + 1;
   basics_.block_size = static_cast<uint32_t>(get_be(&answer[8], 4));
   if (basics_.block_size < 512 || alignment_bytes % basics_.block_size != 0)
     return fail(ErrorCode::unsupported, "LUN " + name_ + " has blocks of " +
                                             std::to_string(basics_.block_size) +
                                             " bytes; 512 to 4096 are supported");
+  if (last_block >= static_cast<uint64_t>(INT64_MAX) / basics_.block_size)
+    return fail(ErrorCode::corrupt, "LUN " + name_ + " claims more bytes than can be counted");
   return {};
 }
 

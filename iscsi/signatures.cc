@@ -77,7 +77,7 @@ std::string uuid_at(const std::vector<uint8_t>& data, size_t offset) {
 
 void recognise_ext(const std::vector<uint8_t>& head, std::vector<Content>& out) {
   constexpr size_t superblock = 1024;
-  if (!has(head, superblock + 0x38, "\x53\xef"sv)) return;
+  if (head.size() < superblock + 1024 || !has(head, superblock + 0x38, "\x53\xef"sv)) return;
   uint64_t compatible = get_le(&head[superblock + 0x5c], 4),
            incompatible = get_le(&head[superblock + 0x60], 4);
   constexpr uint64_t has_journal = 0x4, journal_device = 0x8, extents_64bit_flex = 0x40 | 0x80 | 0x200;

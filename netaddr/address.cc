@@ -9,7 +9,8 @@ namespace holdfast::netaddr {
 Result<Address> Address::parse(const std::string& text) {
   Address a;
   a.family = text.find(':') == std::string::npos ? AF_INET : AF_INET6;
-  if (inet_pton(a.family, text.c_str(), a.bytes.data()) != 1)
+  // The C library would stop reading at a NUL.
+  if (text.find('\0') != std::string::npos || inet_pton(a.family, text.c_str(), a.bytes.data()) != 1)
     return fail(ErrorCode::invalid_argument, "'" + text + "' is not an IPv4 or IPv6 address");
   return a;
 }
@@ -36,7 +37,7 @@ bool Address::same_subnet(const Address& other, unsigned prefix) const {
 
 Result<unsigned> prefix_of_mask(const std::string& mask) {
   in_addr a{};
-  if (inet_pton(AF_INET, mask.c_str(), &a) != 1)
+  if (mask.find('\0') != std::string::npos || inet_pton(AF_INET, mask.c_str(), &a) != 1)
     return fail(ErrorCode::invalid_argument, "'" + mask + "' is not a subnet mask");
   uint32_t bits = ntohl(a.s_addr);
   auto prefix = static_cast<unsigned>(std::countl_one(bits));

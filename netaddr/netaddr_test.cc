@@ -17,6 +17,7 @@ namespace {
 TEST(Address, ParsesAndCompares) {
   EXPECT_FALSE(Address::parse("10.0.0"));
   EXPECT_FALSE(Address::parse(""));
+  EXPECT_FALSE(Address::parse(std::string("10.1.2.3\0x", 10)));
   EXPECT_EQ(Address::parse("fe80::1")->to_string(), "fe80::1");
   auto a = *Address::parse("10.1.2.3");
   EXPECT_TRUE(a.same_subnet(*Address::parse("10.1.3.4"), 23));
@@ -31,6 +32,7 @@ TEST(Address, MasksBecomePrefixes) {
   EXPECT_EQ(*prefix_of_mask("0.0.0.0"), 0u);
   EXPECT_FALSE(prefix_of_mask("255.0.255.0"));
   EXPECT_FALSE(prefix_of_mask("24"));
+  EXPECT_FALSE(prefix_of_mask(std::string("255.0.0.0\0x", 11)));
 }
 
 // Tests below run in a network namespace of their own, on a thread that never comes back to the first one.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "base/time.h"
+#include "base/utf8.h"
 #include "base/version.h"
 
 namespace holdfast {
@@ -21,6 +22,25 @@ TEST(Crc32c, MatchesRfc3720Vectors) {
   for (size_t from = 0; from < 9; ++from)
     for (size_t size = 0; size + from <= 32; ++size)
       EXPECT_EQ(crc32c_by_table(up + from, size, 7), crc32c(up + from, size, 7));
+}
+
+TEST(Utf8, KeepsCharactersWholeAndReplacesTheRest) {
+  EXPECT_EQ(to_utf8("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"),
+            "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+  EXPECT_EQ(to_utf8("caf\xe9"), "caf?");
+  EXPECT_EQ(to_utf8("\xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \x80"), "?? ??? ???? ?");
+  EXPECT_EQ(to_utf8("ab\xe2\x82"), "ab??");
+  EXPECT_EQ(to_utf8("ab\xe2\x82\xac", 4), "ab");
+  EXPECT_EQ(to_utf8("ab\xe2\x82\xac", 5), "ab\xe2\x82\xac");
+  EXPECT_EQ(to_utf8(std::string_view("\0x", 2)), std::string("\0x", 2));
+}
+
+TEST(Error, NumbersOfMessagesBecomeCodesThatExist) {
+  EXPECT_EQ(error_code_from(1), ErrorCode::invalid_argument);
+  EXPECT_EQ(error_code_from(20), ErrorCode::cancelled);
+  // 65536 would be ok, in 16 bits.
+  for (uint64_t number : {uint64_t{0}, uint64_t{21}, uint64_t{65536}, UINT64_MAX})
+    EXPECT_EQ(error_code_from(number), ErrorCode::internal) << number;
 }
 
 TEST(NodeSet, IteratesInOrder) {

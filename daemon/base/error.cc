@@ -34,6 +34,11 @@ std::string_view to_string(ErrorCode code) {
   return index < std::size(names) ? names[index] : "unknown";
 }
 
+ErrorCode error_code_from(uint64_t number) {
+  return number >= 1 && number <= static_cast<uint64_t>(ErrorCode::cancelled) ? static_cast<ErrorCode>(number)
+                                                                              : ErrorCode::internal;
+}
+
 std::string Error::text() const {
   std::string out = message.empty() ? std::string(to_string(code)) : message;
   if (os_errno != 0) out += std::string(": ") + strerror(os_errno);

@@ -42,6 +42,9 @@ enum class ErrorClass : uint8_t { retryable, uncertain, permanent, corrupt, fata
 // The class of each code; `uncertain` means that the action may have happened: read back before acting on it.
 ErrorClass error_class(ErrorCode code);
 std::string_view to_string(ErrorCode code);
+// The code of a number in a message that tells of an error. One that this release does not know (0 among
+// them, which is no error) is internal.
+ErrorCode error_code_from(uint64_t number);
 
 struct Error {
   ErrorCode code = ErrorCode::internal;

@@ -21,13 +21,14 @@ Status check_ip_address(const std::string& address) {
   auto refuse = [&](const char* why, const char* hint) {
     return fail(ErrorCode::invalid_argument, "'" + address + "' " + why, 0, hint);
   };
-  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) {
+  const bool text = address.find('\0') == std::string::npos;  // the C library would stop reading at a NUL
+  if (text && inet_pton(AF_INET, address.c_str(), &v4) == 1) {
     uint32_t host = ntohl(v4.s_addr);
     if (host == 0 || host == 0xffffffff || (host >> 28) == 0xe)
       return refuse("is no address of a host", "give the address that this node has on that network");
     return {};
   }
-  if (inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
+  if (text && inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
     if (IN6_IS_ADDR_UNSPECIFIED(&v6) || IN6_IS_ADDR_MULTICAST(&v6))
       return refuse("is no address of a host", "give the address that this node has on that network");
     if (IN6_IS_ADDR_LINKLOCAL(&v6))

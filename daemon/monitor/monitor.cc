@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include "monitor/reaper.h"
 
@@ -129,7 +130,7 @@ void Monitor::hello(const Hello& hello, Instant now) {
   reply->set_version(version);
   auto refuse = [&](const std::string& why) {
     reply->set_version(0);
-    reply->set_text(why);
+    reply->set_text(to_utf8(why));
     send(out);
     begin_ending(exit_protocol, why, now);
   };
@@ -158,7 +159,7 @@ void Monitor::hello(const Hello& hello, Instant now) {
                                  },
                                  [this](uint32_t priority, const std::string& resource,
                                         const std::string& text) { log(priority, resource, text); }});
-  for (auto& type : plugins_->types()) reply->add_types(type);
+  for (auto& type : plugins_->types()) reply->add_types(to_utf8(type));
   reply->set_text(version_text());
   send(out);
 }
@@ -178,7 +179,7 @@ void Monitor::refuse(const Order& order, uint32_t error, const std::string& why)
   report->set_order(order.order());
   report->set_state(State::OFFLINE);
   report->set_error(error);
-  report->set_message(why);
+  report->set_message(to_utf8(why, text_bytes_max));
   report->set_generation(order.generation());
   send(out);
 }
@@ -326,7 +327,7 @@ void Monitor::log(uint32_t priority, const std::string& resource, const std::str
   FromMonitor out;
   out.mutable_log()->set_priority(priority);
   out.mutable_log()->set_resource(resource);
-  out.mutable_log()->set_text(text);
+  out.mutable_log()->set_text(to_utf8(text, text_bytes_max));
   send(out);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "monitor/context.h"
 
 namespace holdfast::monitor {
@@ -37,15 +38,15 @@ void Resource::report(uint64_t order, State state, uint32_t error, const std::st
   r.set_state(state);
   r.set_progress(progress_);
   r.set_error(error);
-  r.set_message(message);
+  r.set_message(to_utf8(message, text_bytes_max));
   r.set_held(held_);
   r.set_generation(generation_);
   r.set_dirty(dirty);
   if (glue_)
     for (const auto& [name, value] : glue_->published()) {
       auto* p = r.add_published();
-      p->set_name(name);
-      p->set_value(value);
+      p->set_name(to_utf8(name, text_bytes_max));
+      p->set_value(to_utf8(value, text_bytes_max));
     }
   around_.report(r);
 }

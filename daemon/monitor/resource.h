@@ -23,6 +23,10 @@
 
 namespace holdfast::monitor {
 
+// What a plug-in says is cut to this: the database, where messages and published values go, takes 64 KiB a
+// value.
+constexpr size_t text_bytes_max = 4096;
+
 struct Identity {  // from Hello
   std::string cluster_id, cluster_name, node_name;
   uint32_t node_id = 0;

@@ -195,21 +195,6 @@ Result<std::string> Connection::receive() {
   return body;
 }
 
-Result<EnrollAnswer> check_answer(const Token& token, const std::string& csr_pem, const std::string& body) {
-  transport::EnrollReply reply;
-  if (!reply.ParseFromString(body)) return fail(ErrorCode::corrupt, "the cluster's answer cannot be read");
-  if (reply.error() != 0) return fail(static_cast<ErrorCode>(reply.error()), reply.message());
-  EnrollAnswer answer{reply.certificate_pem(), reply.authority_pem(), reply.config_text()};
-  if (fingerprint(answer.authority_pem) != token.authority_fingerprint)
-    return fail(ErrorCode::corrupt, "the cluster's answer carries another authority");
-  HOLDFAST_CHECK(check_signed_by(answer.certificate_pem, answer.authority_pem));
-  X509Ptr leaf = parse_certificate(answer.certificate_pem);
-  X509ReqPtr request = parse_request(csr_pem);
-  if (!request || EVP_PKEY_eq(X509_get0_pubkey(leaf.get()), X509_REQ_get0_pubkey(request.get())) != 1)
-    return fail(ErrorCode::corrupt, "the cluster's answer certifies another key");
-  return answer;
-}
-
 Result<EnrollAnswer> enroll_at(const std::string& address, const Token& token, const std::string& csr_pem,
                                Instant deadline) {
   Connection connection(address, deadline);
@@ -223,7 +208,7 @@ Result<EnrollAnswer> enroll_at(const std::string& address, const Token& token, c
   request.set_csr_pem(csr_pem);
   HOLDFAST_CHECK(connection.send(request.SerializeAsString()));
   HOLDFAST_TRY(std::string body, connection.receive());
-  return check_answer(token, csr_pem, body);
+  return check_enroll_answer(token, csr_pem, body);
 }
 
 // After these another address of the cluster may do better; after any other the answer is final.
@@ -233,6 +218,22 @@ bool worth_another_address(ErrorCode code) {
 }
 
 }  // namespace
+
+Result<EnrollAnswer> check_enroll_answer(const Token& token, const std::string& csr_pem,
+                                         const std::string& body) {
+  transport::EnrollReply reply;
+  if (!reply.ParseFromString(body)) return fail(ErrorCode::corrupt, "the cluster's answer cannot be read");
+  if (reply.error() != 0) return fail(error_code_from(reply.error()), reply.message());
+  EnrollAnswer answer{reply.certificate_pem(), reply.authority_pem(), reply.config_text()};
+  if (fingerprint(answer.authority_pem) != token.authority_fingerprint)
+    return fail(ErrorCode::corrupt, "the cluster's answer carries another authority");
+  HOLDFAST_CHECK(check_signed_by(answer.certificate_pem, answer.authority_pem));
+  X509Ptr leaf = parse_certificate(answer.certificate_pem);
+  X509ReqPtr request = parse_request(csr_pem);
+  if (!request || EVP_PKEY_eq(X509_get0_pubkey(leaf.get()), X509_REQ_get0_pubkey(request.get())) != 1)
+    return fail(ErrorCode::corrupt, "the cluster's answer certifies another key");
+  return answer;
+}
 
 Result<EnrollAnswer> enroll(const Token& token, const std::string& csr_pem, Duration timeout) {
   Instant end{now_ns() + timeout.ns};

@@ -14,4 +14,9 @@ namespace holdfast::pki {
 // happened).
 Result<EnrollAnswer> enroll(const Token& token, const std::string& csr_pem, Duration timeout);
 
+// What enroll() makes of `body`, an EnrollReply: only an answer for the key of `csr_pem`, from the authority
+// that the token names. Errors: corrupt, permission, or what the cluster said.
+Result<EnrollAnswer> check_enroll_answer(const Token& token, const std::string& csr_pem,
+                                         const std::string& body);
+
 }  // namespace holdfast::pki

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <time.h>
 
+#include "pki/enroll_client.h"
+#include "proto/transport.pb.h"
+
 namespace holdfast::pki {
 namespace {
 
@@ -50,6 +53,16 @@ TEST(Pki, RequestGetsTheNamesOfTheSignerNotItsOwn) {
   EXPECT_TRUE(check_matches_key(*certificate, *key));
   EXPECT_FALSE(sign_csr(*authority, "nonsense", "beta", NodeId{2}, cluster, 30));
   EXPECT_FALSE(sign_csr(*authority, *request, "beta", NodeId{65}, cluster, 30));
+}
+
+TEST(Enroll, AnErrorThatThisReleaseDoesNotKnowIsAnError) {
+  transport::EnrollReply reply;
+  reply.set_error(65536);  // 0, which is ok, in 16 bits
+  reply.set_message("not today");
+  auto answer = check_enroll_answer(Token{}, "", reply.SerializeAsString());
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::internal);
+  EXPECT_EQ(answer.error().message, "not today");
 }
 
 TEST(Token, SurvivesTheRoundTripAndFindsTypos) {

@@ -3,7 +3,10 @@
 
 #include "base/bytes.h"
 #include "iscsi/commands.h"
+#include "iscsi/helper_messages.h"
+#include "iscsi/scsi_lun.h"
 #include "iscsi/sense.h"
+#include "iscsi/signatures.h"
 #include "iscsi/tests/conformance_fixture.h"
 
 namespace holdfast::scsi {
@@ -72,6 +75,61 @@ TEST(DecodeTest, IdentitiesBestFirst) {
                                                                "eui.0102030405060708", "t10.ACME"}));
   page.pop_back();
   EXPECT_EQ(decode_identities(page).size(), 2u);
+}
+
+// A disk without reservations that says where its last block is.
+class SizedTarget : public Transport {
+ public:
+  explicit SizedTarget(uint64_t last_block) : last_block_(last_block) {}
+  Status open(const Deadline&) override {
+    open_ = true;
+    return {};
+  }
+  void close() override { open_ = false; }
+  bool is_open() const override { return open_; }
+  Status lun_reset(const Deadline&) override { return {}; }
+  Result<Completion> execute(const Command& command, const Deadline&) override {
+    Completion done;
+    done.transferred = command.size;
+    if (command.direction != Direction::in) return done;
+    auto* data = static_cast<uint8_t*>(command.data);
+    memset(data, 0, command.size);
+    if (command.cdb[0] == 0x9e && command.size >= 12) {  // READ CAPACITY(16)
+      put_be(data, last_block_, 8);
+      put_be(data + 8, 512, 4);
+    }
+    return done;
+  }
+
+ private:
+  const uint64_t last_block_;
+  bool open_ = false;
+};
+
+TEST(DecodeTest, ASizeThatCannotBeCountedIsCorrupt) {
+  const auto open = [](uint64_t last_block) {
+    ScsiLun lun({}, std::make_unique<SizedTarget>(last_block));
+    return lun.open(Duration::seconds(5));
+  };
+  EXPECT_OK(open(131071));
+  EXPECT_FAILS(ErrorCode::corrupt, open(UINT64_MAX));         // one more is no block at all
+  EXPECT_FAILS(ErrorCode::corrupt, open(uint64_t{1} << 55));  // 2^64 bytes
+  EXPECT_FAILS(ErrorCode::corrupt, open(INT64_MAX / 512));
+}
+
+TEST(DecodeTest, ErrorsOfAHelperHaveCodesThatExist) {
+  FrameWriter out;
+  out.number(65536).number(0).text("what").text("");  // 0, which is ok, in 16 bits
+  const std::string frame = out.take();
+  FrameReader in(frame);
+  EXPECT_EQ(get_error(in).code, ErrorCode::internal);
+}
+
+TEST(DecodeTest, ACutSuperblockIsNoFileSystem) {
+  std::vector<uint8_t> head(1024 + 0x38 + 2);
+  head[1024 + 0x38] = 0x53;
+  head[1024 + 0x39] = 0xef;
+  for (const auto& content : recognise(head, {}, head.size())) EXPECT_FALSE(content.kind.starts_with("ext"));
 }
 
 TEST(SenseTest, OutcomeTable) {

@@ -144,6 +144,7 @@ TEST(AttachmentTest, ReadsAddresses) {
         "iscsi://1.2.3.4:3260/iqn/99999", "iscsi://[::1/iqn/1", "iscsi://user@1.2.3.4/iqn/1",
         "iscsi://1.2.3.4:3260//1", "iscsi://::1/iqn/1"})
     EXPECT_FAILS(ErrorCode::invalid_argument, Attachment::parse(bad));
+  EXPECT_FAILS(ErrorCode::invalid_argument, Attachment::parse(std::string("iscsi://1.2.3.4\0x/iqn/1", 23)));
 }
 
 TEST(BlockDeviceTest, RefusesWhatIsNoDisk) {

@@ -12,6 +12,7 @@
 #include <map>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 
 namespace holdfast {
 namespace {
@@ -172,8 +173,9 @@ class ApiSocket::Impl : public std::enable_shared_from_this<Impl> {
                   self->close(id);
                   return;
                 }
-                std::string who = client->user + " via " +
-                                  (request.client().empty() ? "the API" : request.client().substr(0, 64));
+                // It becomes a part of updates: half a character would make them unreadable for everybody.
+                std::string who = to_utf8(client->user) + " via " +
+                                  (request.client().empty() ? "the API" : to_utf8(request.client(), 64));
                 self->handlers_.on_request(id, std::move(request), client->may_change, std::move(who));
                 self->read(id, client);
               });

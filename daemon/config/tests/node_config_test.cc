@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 namespace holdfast {
@@ -142,6 +143,30 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"RelativePath", good + "[paths]\nstate = \"var\"\n", "'state' must be an absolute path", ""},
         Bad{"LogLevel", good + "[log]\nlevel = \"loud\"\n", "log level 'loud'", "trace"}),
     [](const auto& info) { return info.param.name; });
+
+TEST(NodeConfig, CharactersBeyondAsciiBelongIntoQuotesAndComments) {
+  EXPECT_TRUE(parse_node_config(
+      "# caf\xc3\xa9 \"\n" + good + "[paths]\nstate = \"/caf\xc3\xa9\" # \xe2\x80\x9cx\xe2\x80\x9d\n", "f"));
+  EXPECT_TRUE(parse_node_config(
+      good + "[paths]\nstate = \"\"\"/a\\\"\"caf\xc3\xa9\"\"\"\nruntime = '/\xc3\xa9'\n", "f"));
+  auto typographic = error_of(with("\"prod\"", "\xe2\x80\x9cprod\xe2\x80\x9d"));
+  EXPECT_EQ(typographic.message, "holdfast.toml:3: a character that belongs into quotes");
+  EXPECT_EQ(error_of(good + "\xc7\xa2n = 0\n").message,
+            "holdfast.toml:" + std::to_string(1 + std::count(good.begin(), good.end(), '\n')) +
+                ": a character that belongs into quotes");
+  EXPECT_EQ(error_of("lan = 2\"\xc7\xa2\"\n").message,
+            "holdfast.toml:1: a character that belongs into quotes");
+}
+
+TEST(NodeConfig, NothingHidesBehindANul) {
+  auto address = error_of(with("\"192.0.2.11\"", "\"192.0.2.11\\u0000x\""));
+  EXPECT_NE(address.message.find("is no IPv4 or IPv6 address"), std::string::npos) << address.message;
+}
+
+// With assertions (a debug build) the parser aborted.
+TEST(NodeConfig, ATableNeedsAName) {
+  EXPECT_EQ(error_of("[[@a]]\n").code, ErrorCode::invalid_argument);
+}
 
 TEST(NodeConfig, NineNetworksAreTooMany) {
   std::string text = good;

@@ -20,13 +20,16 @@ bool parse_ipv4(std::string_view text, uint8_t* out) {
   return false;
 }
 
-// Groups of one side of "::" (or of the whole); an IPv4 tail counts as two groups. -1 when malformed.
-int parse_groups(std::string_view text, uint8_t* out, int groups_max) {
+// Groups of one side of "::" (or of the whole); IPv4 at the end of the address counts as two. -1 when
+// malformed.
+int parse_groups(std::string_view text, uint8_t* out, int groups_max, bool ends_address = true) {
   int count = 0;
   while (!text.empty()) {
     auto one = text.substr(0, text.find(':'));
     if (one.find('.') != std::string_view::npos) {
-      if (one.size() != text.size() || count + 2 > groups_max || !parse_ipv4(one, out + count * 2)) return -1;
+      if (!ends_address || one.size() != text.size() || count + 2 > groups_max ||
+          !parse_ipv4(one, out + count * 2))
+        return -1;
       return count + 2;
     }
     unsigned part = 0;
@@ -58,7 +61,7 @@ std::optional<IpBytes> parse_ip(std::string_view text) {
     return ip;
   }
   uint8_t tail[16] = {};
-  int head = parse_groups(text.substr(0, gap), ip.data(), 7);
+  int head = parse_groups(text.substr(0, gap), ip.data(), 7, /*ends_address=*/false);
   if (head < 0) return std::nullopt;
   int rest = parse_groups(text.substr(gap + 2), tail, 7 - head);
   if (rest < 0) return std::nullopt;

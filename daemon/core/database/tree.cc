@@ -287,8 +287,9 @@ Status Tree::load(const tree::Tree& proto) {
     for (const auto& [name, value] : k.values()) {
       if (!valid_component(name) || value.kind_case() == Value::KIND_NOT_SET)
         return fail(ErrorCode::corrupt, "the database holds a malformed value in '" + k.path() + "'");
-      fresh.keys_.find(k.path())->second.values.emplace(name, value);
-      fresh.bytes_ += name.size() + value_bytes(value);
+      // A key that is there twice counts once.
+      if (fresh.keys_.find(k.path())->second.values.emplace(name, value).second)
+        fresh.bytes_ += name.size() + value_bytes(value);
     }
   }
   // A child that came after its parent has touched the parent: put the stored numbers back.

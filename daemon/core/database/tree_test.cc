@@ -65,5 +65,17 @@ TEST(Tree, SurvivesProtoRoundTrip) {
   EXPECT_NE(copy.digest(), tree.digest());
 }
 
+// Members that count differently would judge differently what is too much.
+TEST(Tree, AKeyThatIsThereTwiceCountsOnce) {
+  Tree tree, once, twice;
+  tree.apply(Edit().set("a", "x", "1").done(), Sequence{1});
+  auto proto = tree.to_proto("a");
+  ASSERT_TRUE(once.load(proto));
+  *proto.add_keys() = proto.keys(0);
+  ASSERT_TRUE(twice.load(proto));
+  EXPECT_EQ(twice.digest(), once.digest());
+  EXPECT_EQ(twice.bytes(), once.bytes());
+}
+
 }  // namespace
 }  // namespace holdfast::core

@@ -1,10 +1,13 @@
 #include "core/failover/facts.h"
 
+#include <algorithm>
+
 namespace holdfast::core::failover {
 namespace {
 
 Duration milliseconds(const Tree& tree, const std::string& path, std::string_view name, uint64_t fallback) {
-  return Duration::milliseconds(static_cast<int64_t>(tree.number(path, name, fallback)));
+  // A raw transaction may have set any number; the largest of the property means "never" already.
+  return Duration::milliseconds(static_cast<int64_t>(std::min(tree.number(path, name, fallback), infinite)));
 }
 
 }  // namespace
@@ -31,13 +34,13 @@ ResourceFacts read_resource(const Tree& tree, const std::string& resource) {
   facts.restart_period = milliseconds(tree, path, "RestartPeriod", 900'000);
   facts.restart_delay = milliseconds(tree, path, "RestartDelay", 500);
   facts.pending_timeout = milliseconds(tree, path, "PendingTimeout", 180'000);
-  facts.looks_alive_ms = tree.number(path, "LooksAlivePollInterval", 5000);
+  facts.looks_alive_ms = std::min(tree.number(path, "LooksAlivePollInterval", 5000), infinite);
   // The check of a reservation is the disk's own interval, unless the common one is set.
   const uint64_t thorough = tree.text(path, "Type") == "physical-disk"
                                 ? tree.number(path + "/Parameters", "DiskArbInterval", 3) * 1000
                                 : 10'000;
-  facts.is_alive_ms = tree.number(path, "IsAlivePollInterval", thorough);
-  facts.retry_period_ms = tree.number(path, "RetryPeriodOnFailure", 3'600'000);
+  facts.is_alive_ms = std::min(tree.number(path, "IsAlivePollInterval", thorough), infinite);
+  facts.retry_period_ms = std::min(tree.number(path, "RetryPeriodOnFailure", 3'600'000), infinite);
   return facts;
 }
 

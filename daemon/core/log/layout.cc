@@ -67,8 +67,13 @@ Result<disk::Superblock> decode_superblock(const void* block) {
   disk::Superblock superblock;
   if (!superblock.ParseFromString(*payload))
     return fail(ErrorCode::corrupt, "the superblock cannot be decoded");
+  // The upper limits bound what recovery reads into memory.
   if (superblock.log_start_bytes() % block_bytes || superblock.log_size_bytes() < log_bytes_min ||
-      superblock.log_size_bytes() % block_bytes || superblock.checkpoint_size_bytes() < block_bytes)
+      superblock.log_size_bytes() > log_bytes_max || superblock.log_size_bytes() % block_bytes ||
+      superblock.checkpoint_offset_bytes() % block_bytes ||
+      superblock.checkpoint_size_bytes() < block_bytes ||
+      superblock.checkpoint_size_bytes() > checkpoint_slot_bytes ||
+      superblock.checkpoint_size_bytes() % block_bytes)
     return fail(ErrorCode::corrupt, "the superblock describes an impossible layout");
   return superblock;
 }
@@ -125,7 +130,10 @@ Result<CheckpointHeader> decode_checkpoint_header(const void* block) {
   if (!payload) return fail(payload.error());
   if (payload->size() != 24) return fail(ErrorCode::corrupt, "the checkpoint header has a wrong length");
   const uint8_t* p = as_u8(*payload);
-  return CheckpointHeader{get_le(p, 8), get_le(p + 8, 8), static_cast<uint32_t>(get_le(p + 16, 4))};
+  CheckpointHeader header{get_le(p, 8), get_le(p + 8, 8), static_cast<uint32_t>(get_le(p + 16, 4))};
+  if (header.payload_bytes > checkpoint_slot_bytes - block_bytes)
+    return fail(ErrorCode::corrupt, "the checkpoint has an impossible length");
+  return header;
 }
 
 Result<disk::Checkpoint> decode_checkpoint(const CheckpointHeader& header, const std::string& payload) {

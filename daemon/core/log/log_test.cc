@@ -46,6 +46,26 @@ TEST(Superblock, EveryFlippedBitIsFound) {
   }
 }
 
+TEST(Superblock, ALayoutThatNobodyWritesIsRefused) {
+  ASSERT_TRUE(decode_superblock(encode_superblock(sample(), 0).data()));
+  auto refused = [](const disk::Superblock& s) {
+    auto decoded = decode_superblock(encode_superblock(s, 0).data());
+    return !decoded && decoded.error().code == ErrorCode::corrupt;
+  };
+  disk::Superblock s = sample();
+  s.set_log_size_bytes(log_bytes_max + block_bytes);
+  EXPECT_TRUE(refused(s));
+  s = sample();
+  s.set_checkpoint_size_bytes(checkpoint_slot_bytes + block_bytes);
+  EXPECT_TRUE(refused(s));
+  s = sample();
+  s.set_checkpoint_size_bytes(checkpoint_slot_bytes - 1);
+  EXPECT_TRUE(refused(s));
+  s = sample();
+  s.set_checkpoint_offset_bytes(1);
+  EXPECT_TRUE(refused(s));
+}
+
 TEST(Beacon, RoundTrip) {
   Beacon b{Epoch{9}, NodeId{3}, Incarnation{77}, 12};
   EXPECT_EQ(*decode_beacon(encode_beacon(b).data()), b);
@@ -69,6 +89,14 @@ TEST(Checkpoint, RoundTripAndRot) {
 }
 
 // Writes a chain around the ring several times and replays each suffix.
+TEST(Checkpoint, OneThatFillsMoreThanItsSlotIsRefused) {
+  disk::Checkpoint c;
+  c.mutable_tree()->add_keys()->set_path(std::string(checkpoint_slot_bytes, 'x'));
+  auto header = decode_checkpoint_header(encode_checkpoint(c).data());
+  ASSERT_FALSE(header);
+  EXPECT_EQ(header.error().code, ErrorCode::corrupt);
+}
+
 TEST(Record, ChainGoesAroundTheRing) {
   const uint64_t ring_bytes = log_bytes_min;
   std::string ring(ring_bytes, '\0');

@@ -130,9 +130,12 @@ const Property* find_property(Scope scope, std::string_view type, std::string_vi
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> known) {
   std::string_view best;
   size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;  // further away is no misspelling any more
-  for (auto candidate : known)
+  for (auto candidate : known) {
+    // Lengths that differ by so much need at least as many changes: the name may be megabytes long.
+    if (name.size() > candidate.size() + best_distance) continue;
     if (size_t d = distance(name, candidate); d < best_distance && d < name.size())
       best = candidate, best_distance = d;
+  }
   return best;
 }
 
@@ -226,7 +229,9 @@ Value default_value(const Property& p) {
 uint64_t property_number(const Tree& tree, std::string_view key, Scope scope, std::string_view name) {
   const Property* p = find_property(scope, {}, name);
   HOLDFAST_ASSERT(p && (p->kind == PropertyType::number || p->kind == PropertyType::boolean));
-  return tree.number(key, name, p->default_number);
+  const Value* value = tree.find_value(key, name);
+  // A raw transaction of the API may have set any number.
+  return value && value->has_number() ? std::clamp(value->number(), p->min, p->max) : p->default_number;
 }
 
 }  // namespace holdfast::core

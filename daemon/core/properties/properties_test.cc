@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "core/properties/property.h"
 #include "core/properties/timing.h"
 
@@ -96,6 +98,23 @@ TEST(Properties, Display) {
   EXPECT_EQ(show(Scope::group, "FailoverThreshold", 0xFFFFFFFF), "4294967295 nodes-1");
   EXPECT_EQ(show(Scope::cluster, "LeaseMarginMs", 300), "300 ms");
   EXPECT_EQ(display_property(*find_property(Scope::group, "", "FailbackWindowEnd"), Value()), "none");
+}
+
+// The whole cluster waits while the locker looks for what a client may have meant.
+TEST(Properties, NoNameIsTooLongToBeRefusedQuickly) {
+  const auto begin = std::chrono::steady_clock::now();
+  auto refused = parse_property(Scope::resource, "", std::string(2'000'000, 'x'), in("1"));
+  EXPECT_FALSE(refused);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+}
+
+TEST(Properties, NumbersStayInTheirRange) {
+  Tree tree;
+  tree.apply(Edit().set("cluster", "HeartbeatIntervalMs", UINT64_MAX).done(), Sequence{1});
+  EXPECT_EQ(property_number(tree, "cluster", Scope::cluster, "HeartbeatIntervalMs"), 2000u);
+  EXPECT_EQ(timing_from(tree).heartbeat_interval, Duration::milliseconds(2000));
+  tree.apply(Edit().set("cluster", "HeartbeatIntervalMs", uint64_t{0}).done(), Sequence{2});
+  EXPECT_EQ(property_number(tree, "cluster", Scope::cluster, "HeartbeatIntervalMs"), 20u);
 }
 
 TEST(Timing, ReadsTheTreeAndHoldsTheRules) {

@@ -125,7 +125,8 @@ std::string display_property(const Property& property, const Value& value);
 // As it can be given back to parse_property.
 Value default_value(const Property& property);
 
-// The value in the tree or the default. Aborts when the table has no such number: a programmer's error.
+// The value in the tree, within the range of the property, or the default. Aborts when the table has no such
+// number: a programmer's error.
 uint64_t property_number(const Tree& tree, std::string_view key, Scope scope, std::string_view name);
 
 // docs/properties.md.

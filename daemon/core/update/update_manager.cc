@@ -4,11 +4,15 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
+#include "base/utf8.h"
 
 namespace holdfast::core {
 namespace {
 constexpr size_t remembered_requests_max = 8192;
-}
+// A cause is a sentence for people; a client may send megabytes, and with the transaction it must fit a log
+// record.
+constexpr size_t cause_bytes_max = 4096;
+}  // namespace
 
 UpdateManager::UpdateManager(NodeId self, Incarnation incarnation, LogManager& log, UpdateEvents& events)
     : self_(self), incarnation_(incarnation), log_(log), events_(events) {}
@@ -110,7 +114,7 @@ void UpdateManager::order(NodeId origin, Incarnation incarnation, wire::UpdateRe
   update.set_origin_incarnation(incarnation.value);
   update.set_request(request.request());
   *update.mutable_transaction() = std::move(*request.mutable_transaction());
-  update.set_cause(std::move(*request.mutable_cause()));
+  update.set_cause(to_utf8(request.cause(), cause_bytes_max));
   update.set_wall_time_ms(events_.wall_ms());
   ++ordered_total_;
   tip_.apply(update.transaction(), Sequence{update.sequence()});
@@ -253,7 +257,7 @@ void UpdateManager::on_message(NodeId from, const wire::Peer& m, Instant now) {
       if (r.error() == 0)
         finish_request(r.request(), {}, Sequence{r.sequence()});
       else
-        finish_request(r.request(), fail(static_cast<ErrorCode>(r.error()), r.message()), {});
+        finish_request(r.request(), fail(error_code_from(r.error()), r.message()), {});
       break;
     }
     case wire::Peer::kUpdateOrder:

@@ -1,8 +1,8 @@
 // A plug-in that does what its parameters say. Each call appends "<entry> <resource>" to the file `Trace`.
 //   Online = ok | fail | hang (until terminate) | deaf (ignores terminate for `Delay` ms, then succeeds) |
 //   slow (reports
-//            progress every 20 ms for `Delay` ms) | async | crash;  Offline, IsAlive, Terminate = ok | fail |
-//            hang
+//            progress every 20 ms for `Delay` ms) | async | crash | mumble (no UTF-8);  Offline, IsAlive,
+//            Terminate = ok | fail | hang
 //   control "fail-now" reports a failure, "fail-event" fires the event descriptor, "fail-check" makes the
 //   checks fail
 #include <fcntl.h>
@@ -94,6 +94,11 @@ int online(void* p, const holdfast_context* context, int* event_fd, holdfast_ans
   std::string how = a.get("Online");
   if (how == "fail") return say(answer, "it was told to fail", HOLDFAST_NOT_FOUND);
   if (how == "crash") abort();
+  if (how == "mumble") {
+    a.host->log(a.host, 5, "caf\xe9");
+    a.host->publish(a.host, "Node", "n\xff");
+    return say(answer, "cut in a character: \xe2\x82", HOLDFAST_OK);
+  }
   while (how == "hang" && a.host->cancelled(a.host) == 0) usleep(1000);
   if (how == "deaf") usleep(static_cast<useconds_t>(a.delay_ms()) * 1000);
   for (int ms = 0; how == "slow" && ms < a.delay_ms() && !a.host->cancelled(a.host); ms += 20) {

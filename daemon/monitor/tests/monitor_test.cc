@@ -51,6 +51,19 @@ TEST(Monitor, OneLifetimeOfAResource) {
             (std::vector<std::string>{"open r", "online r", "offline r", "close r"}));
 }
 
+// The service could not read a message with it, and would end the monitor with everything that it runs.
+TEST(Monitor, WhatAPluginSaysIsTextAtLast) {
+  MonitorProcess m({});
+  auto online = m.bring_up("r", "actor", {{"Online", "mumble"}});
+  EXPECT_EQ(online.message(), "cut in a character: ??");
+  ASSERT_EQ(online.published_size(), 1);
+  EXPECT_EQ(online.published(0).value(), "n?");
+  EXPECT_TRUE(eventually([&] {
+    m.pump_until([] { return false; }, 10);
+    return std::find(m.log().begin(), m.log().end(), "r: caf?") != m.log().end();
+  }));
+}
+
 TEST(Monitor, HandsOverWhatProvidersPublished) {
   MonitorProcess m({});
   m.run(Order::OPEN, "r", "actor");

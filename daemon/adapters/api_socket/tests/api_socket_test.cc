@@ -155,6 +155,15 @@ TEST_F(ApiSocketTest, ARequestMayComeByteByByte) {
   EXPECT_EQ(requests_[0].request.id(), 7u);
 }
 
+TEST_F(ApiSocketTest, TheNameOfAClientIsCutBetweenCharacters) {
+  RawClient client(path_);
+  auto request = status_request(1);
+  request.set_client(std::string(63, 'x') + "\xc3\xa9");
+  client.write(framed(request.SerializeAsString()));
+  ASSERT_TRUE(run_until([&] { return requests_.size() == 1; }));
+  EXPECT_TRUE(requests_[0].who.ends_with(" via " + std::string(63, 'x'))) << requests_[0].who;
+}
+
 TEST_F(ApiSocketTest, GarbageClosesItsOwnConnectionOnly) {
   RawClient good(path_), huge(path_), nonsense(path_), cut(path_);
   huge.write("\xff\xff\xff\xff");

@@ -211,6 +211,15 @@ TEST(Cluster, CommitsFromEveryMember) {
   for (int i = 1; i <= 3; ++i) EXPECT_TRUE(c.core(i)->tree().exists("t/3"));
 }
 
+// With more than a record of the log takes, the locker aborted.
+TEST(Cluster, ACauseIsCutToWhatTheLogTakes) {
+  SimulatedCluster c(1, 2);
+  form(c, 1);
+  c.transact(1, Edit().set("t", "v", "x").done(), 7, std::string(5'000'000, 'x'));
+  ASSERT_TRUE(c.run_until([&] { return c.answers.contains(7); }, Duration::seconds(2))) << dump(c, 1);
+  EXPECT_EQ(c.answers[7].error(), 0u) << c.answers[7].message();
+}
+
 TEST(Cluster, SurvivesTheDeathOfEachNode) {
   for (int victim = 1; victim <= 3; ++victim) {
     SimulatedCluster c(3, 10 + victim);

@@ -305,7 +305,7 @@ void SimulatedCluster::command(int id, api::Command command) {
   deliver(machines_[id], r);
 }
 
-void SimulatedCluster::transact(int id, Transaction transaction, uint64_t tag) {
+void SimulatedCluster::transact(int id, Transaction transaction, uint64_t tag, std::string cause) {
   ApiRequested r;
   r.client = tag;
   r.may_change = true;
@@ -313,6 +313,7 @@ void SimulatedCluster::transact(int id, Transaction transaction, uint64_t tag) {
   r.request.set_version_min(1);
   r.request.set_version_max(9);
   *r.request.mutable_transact()->mutable_transaction() = std::move(transaction);
+  r.request.mutable_transact()->set_cause(std::move(cause));
   deliver(machines_[id], r);
 }
 

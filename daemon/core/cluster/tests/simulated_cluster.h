@@ -58,7 +58,7 @@ class SimulatedCluster {
   bool together(const std::set<int>& ids);
   // Sends a command as an administrator at node `id`; the answer comes to `answers`.
   void command(int id, api::Command command);
-  void transact(int id, Transaction transaction, uint64_t tag);
+  void transact(int id, Transaction transaction, uint64_t tag, std::string cause = {});
   void stop(int id);
 
   FakeLun lun;

@@ -5,6 +5,7 @@
 
 #include <sstream>
 
+#include "core/failover/facts.h"
 #include "core/failover/group_state.h"
 
 namespace holdfast::core {
@@ -74,6 +75,23 @@ Placement run(const Row& row, Tree& tree) {
   tree.apply(edit.done(), Sequence{1});
   in.database = &tree;
   return place(in);
+}
+
+TEST(Facts, NoNumberIsMoreThanNever) {
+  Tree tree;
+  Edit edit;
+  for (const char* name : {"RestartDelay", "RestartPeriod", "PendingTimeout", "LooksAlivePollInterval",
+                           "IsAlivePollInterval", "RetryPeriodOnFailure"})
+    edit.set("resources/r", name, UINT64_MAX);
+  tree.apply(edit.done(), Sequence{1});
+  const auto facts = failover::read_resource(tree, "r");
+  const auto never = Duration::milliseconds(static_cast<int64_t>(failover::infinite));
+  EXPECT_EQ(facts.restart_delay, never);
+  EXPECT_EQ(facts.restart_period, never);
+  EXPECT_EQ(facts.pending_timeout, never);
+  EXPECT_EQ(facts.looks_alive_ms, failover::infinite);
+  EXPECT_EQ(facts.is_alive_ms, failover::infinite);
+  EXPECT_EQ(facts.retry_period_ms, failover::infinite);
 }
 
 TEST(Placement, Table) {
