@@ -11,6 +11,13 @@ if(HOLDFAST_SANITIZE STREQUAL "address")
   target_compile_options(holdfast_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
     -Wno-maybe-uninitialized)  # gcc 12 sees ghosts in <regex> when it instruments
   target_link_options(holdfast_flags INTERFACE -fsanitize=address,undefined)
+elseif(HOLDFAST_SANITIZE STREQUAL "fuzzer")
+  # clang; every library counts its edges, and only the fuzzers (tests/fuzz) link libFuzzer's main. clang 14 has
+  # coroutines, but does not set the macro that GCC's header asks for.
+  target_compile_options(holdfast_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
+  target_compile_definitions(holdfast_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:__cpp_impl_coroutine=201902L>)
+  target_link_options(holdfast_flags INTERFACE -fsanitize=address,undefined)
 elseif(HOLDFAST_SANITIZE STREQUAL "thread")
   # Asio's fences are invisible to the sanitizer, which the compiler warns about; its mutexes order what matters.
   target_compile_options(holdfast_flags INTERFACE -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan)

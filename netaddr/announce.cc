@@ -16,7 +16,8 @@ Status advertise(const Interface& interface, const Address& address) {
     nd_neighbor_advert advert;
     nd_opt_hdr option;
     uint8_t mac[6];
-  } __attribute__((packed)) packet{};
+  } packet{};
+  static_assert(sizeof packet == 32, "as it goes over the network: without padding");
   packet.advert.nd_na_type = ND_NEIGHBOR_ADVERT;
   packet.advert.nd_na_flags_reserved = ND_NA_FLAG_OVERRIDE;
   memcpy(&packet.advert.nd_na_target, address.bytes.data(), 16);
