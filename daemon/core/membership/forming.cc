@@ -46,7 +46,10 @@ std::string Membership::why_not_form(Instant now) const {
     bool here = it != peers_.end() && heard_recently(id, now) &&
                 (it->second.phase == Phase::joining || it->second.phase == Phase::forming);
     if (!here || !is_outside(id, it->second, superblock)) all_here = false;
-    if (here && it->second.reaches_lun && (id < self_ || it->second.phase == Phase::forming))
+    // One that was evicted will not form, and a node that lost its replica may not know that it was.
+    const bool evicted =
+        superblock.configured_nodes() != 0 && !NodeSet(superblock.configured_nodes()).contains(id);
+    if (here && !evicted && it->second.reaches_lun && (id < self_ || it->second.phase == Phase::forming))
       return "node " + std::to_string(id.value) + " forms the cluster";
   }
   if (superblock.orderly_shutdown() || all_here || mutant(Mutant::forms_at_once)) return {};
