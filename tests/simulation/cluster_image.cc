@@ -9,7 +9,30 @@ namespace holdfast::sim {
 
 using namespace holdfast::core;
 
-void format_cluster(ScsiLun& lun, int count, int networks) {
+namespace {
+
+// Large updates, record by record, up to the last block of the ring.
+void fill_log(ScsiLun& lun, uint64_t ring_bytes, LogCursor at) {
+  for (uint64_t sequence = at.previous.sequence + 1; at.position_bytes < ring_bytes; ++sequence) {
+    const uint64_t left = ring_bytes - at.position_bytes;
+    disk::LogBatch batch;
+    wire::Update& update = *batch.add_updates();
+    update.set_sequence(sequence);
+    update.set_epoch(1);
+    update.set_origin(1);
+    update.set_origin_incarnation(1);
+    update.set_request(sequence);
+    const size_t size = left > 64 * 1024 ? 60 * 1024 : 10;
+    *update.mutable_transaction() = Edit().set("fill", "v", std::string(size, 'x')).done();
+    auto record = encode_record(at, ring_bytes, 1, batch);
+    lun.poke(log_offset_bytes + record.position_bytes, record.bytes);
+    at = record.next;
+  }
+}
+
+}  // namespace
+
+void format_cluster(ScsiLun& lun, int count, int networks, bool full_log) {
   auto addresses = [&](int id) {
     std::vector<std::string> out;
     for (int network = 0; network < networks; ++network)
@@ -50,6 +73,7 @@ void format_cluster(ScsiLun& lun, int count, int networks) {
   for (int copy = 0; copy < 2; ++copy)
     lun.poke(static_cast<uint64_t>(copy) * block_bytes, encode_superblock(s, copy));
   lun.poke(checkpoint_offset_bytes, encode_checkpoint(c));
+  if (full_log) fill_log(lun, s.log_size_bytes(), {0, {1, 2, 0}});
 }
 
 }  // namespace holdfast::sim

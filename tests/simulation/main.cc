@@ -158,7 +158,7 @@ int main(int argc, char** argv) {
   uint64_t seed = 1, count = 1;
   int nodes = 0;
   double budget_s = 0;
-  bool verbose = false, twice = false, no_shrink = false, first = false, list = false;
+  bool verbose = false, live = false, twice = false, no_shrink = false, first = false, list = false;
   bool update = false, conforms = false, conforming = false;
   std::string mutant_name = "none";
   std::vector<std::string> scenarios;
@@ -168,6 +168,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(2, 64));
   app.add_option("--seconds", budget_s, "stop after so many seconds of real time");
   app.add_flag("--trace", verbose, "print the events and the trace of each history");
+  app.add_flag("--live", live, "print it at once, to stderr: for a history that does not end");
   app.add_flag("--twice", twice, "play each history twice and compare them");
   app.add_flag("--no-shrink", no_shrink, "print a failing history as it was");
   app.add_flag("--first", first, "stop at the first failure, and print only that");
@@ -204,6 +205,7 @@ int main(int argc, char** argv) {
       fflush(stdout);
     }
     plan.world.keep_log = verbose;
+    plan.world.live = live;
     plan.world.conformance.on = conforming;
     Outcome outcome = play(plan);
     ++played;
@@ -225,6 +227,7 @@ int main(int argc, char** argv) {
       return 1;
     }
     print_failure(s, plan, outcome, !no_shrink);
+    fflush(stdout);
     if (failed >= 5) break;
   }
   const double worked_s = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;

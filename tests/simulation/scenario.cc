@@ -99,7 +99,7 @@ class Play {
     return world_->act(line) ? "" : "there is no such verb, or it makes no sense now";
   }
 
-  // world nodes=3 networks=2 disks=1 seed=1 abort=0|1 nexus=same|new memory=kept|lost
+  // world nodes=3 networks=2 disks=1 seed=1 abort=0|1 nexus=same|new memory=kept|lost log=empty|full
   std::string make_world(std::istream& words) {
     if (world_) return "the world exists already";
     config_.keep_log = true;
@@ -121,6 +121,8 @@ class Play {
         config_.kind.same_nexus = value == "same";
       else if (name == "memory")
         config_.kind.persistent = value == "kept";
+      else if (name == "log")
+        config_.full_log = value == "full";
       else
         return "there is no property '" + name + "' of a world";
     }

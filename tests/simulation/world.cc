@@ -29,7 +29,7 @@ World::World(const WorldConfig& config)
       checker_(time_, config.nodes),
       conformance_(config.conformance, [this](const std::string& why) { checker_.broken(why); }) {
   quorum_ = std::make_unique<Target>(time_, random_.next(), core::quorum_lun_bytes_min, config.kind);
-  format_cluster(quorum_->lun, config.nodes - config.spares, config.networks);
+  format_cluster(quorum_->lun, config.nodes - config.spares, config.networks, config.full_log);
   quorum_->lun.on_landed = [this](const ScsiLun::Write& write) {
     if (damaged_) return;  // what went astray is nobody's
     if (auto why = quorum_watch_.landed(write); !why.empty()) checker_.broken(why);
@@ -159,6 +159,7 @@ void World::say(const std::string& text) {
   for (char c : text) mix(static_cast<unsigned char>(c));
   for (int64_t t = at; t != 0; t >>= 8) mix(static_cast<unsigned char>(t));
   if (config_.keep_log) log_.push_back(number(at) + " " + text);
+  if (config_.live) fprintf(stderr, "%s %s\n", number(at).c_str(), text.c_str());
 }
 
 // --- what fate and administrators do ---

@@ -26,7 +26,9 @@ struct WorldConfig {
   int networks = 2;
   int disks = 1;  // data LUNs
   TargetKind kind;
+  bool full_log = false;  // on the quorum LUN, in the beginning
   bool keep_log = false;
+  bool live = false;  // and print it as it grows, for a history that does not end
   ConformanceConfig conformance;
 };
 

@@ -41,9 +41,10 @@ class LogManager {
   // Stores a checkpoint of the tree after everything that was appended and completed so far. Call only when
   // idle().
   void checkpoint(disk::Checkpoint checkpoint, std::function<void(const Status&)> done);
-  // What follows the cursor, or what is before it, is not the history that this node knows to be true: the
-  // log begins anew behind update `sequence` of epoch `epoch` (a new one). Call only when ready() and idle(),
-  // and take a checkpoint of exactly that update before anything is appended.
+  // What follows the cursor, or what is before it, is not the history that this node knows to be true, or
+  // there is no room left behind it: the log begins anew behind update `sequence` of epoch `epoch` (a new
+  // one). Call only when ready() and idle(), and take a checkpoint of exactly that update before anything is
+  // appended.
   void begin_anew(uint64_t epoch, uint64_t sequence);
   // Forgets what waits (the view changed); completions of running I/O are dropped.
   void reset();
@@ -52,6 +53,11 @@ class LogManager {
   bool idle() const { return !writing_ && waiting_.empty(); }
   uint64_t used_bytes() const { return cursor_.position_bytes - tail_bytes_; }
   uint64_t ring_bytes() const { return ring_bytes_; }
+  // Do so many bytes of updates, in at most so many records, surely fit behind what is there? Records are
+  // padded to blocks, and one of them may leave the end of the ring unused.
+  bool fits(uint64_t bytes, uint64_t records) const {
+    return used_bytes() + 2 * (bytes + records * block_bytes) <= ring_bytes_;
+  }
   // True when a checkpoint is due (half of the ring) or nothing more fits (so appends are refused as full).
   bool wants_checkpoint() const { return ready_ && !checkpointing_ && used_bytes() > ring_bytes_ / 2; }
   const LogCursor& cursor() const { return cursor_; }

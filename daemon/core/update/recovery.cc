@@ -117,6 +117,34 @@ void UpdateManager::merge_if_complete() {
                               std::to_string(received_) + " are missing");
     return;
   }
+  if (log_.fits(batch.ByteSizeLong(), 1)) return complete_merge(std::move(batch), base, base_epoch);
+  renew_log(base, base_epoch);
+}
+
+// View after view may have filled the log, none of which came as far as a checkpoint. What is completed now
+// goes into one, and nothing else has to be logged.
+void UpdateManager::renew_log(uint64_t base, uint64_t base_epoch) {
+  mending_ = true;
+  events_.trace_update("the log on the quorum LUN is full: it begins anew with a checkpoint of update " +
+                       std::to_string(received_));
+  log_.begin_anew(view_.epoch.value, received_);
+  disk::Checkpoint checkpoint;
+  checkpoint.set_sequence(received_);
+  checkpoint.set_last_epoch(pending_.empty() ? committed_epoch_ : pending_.back().epoch());
+  *checkpoint.mutable_tree() = tip_.to_proto();
+  log_.checkpoint(std::move(checkpoint), [this, base, base_epoch, epoch = view_.epoch](const Status& status) {
+    if (epoch != view_.epoch || !recovering_) return;
+    mending_ = false;
+    if (!status) return events_.on_log_trouble(status.error().text());
+    disk::LogBatch batch;
+    batch.set_epoch_start(true);
+    complete_merge(std::move(batch), base, base_epoch);
+  });
+}
+
+// Everything that is completed is in pending_; `batch` is what of it the log lacks. The members get what they
+// lack behind update `base`.
+void UpdateManager::complete_merge(disk::LogBatch batch, uint64_t base, uint64_t base_epoch) {
   merged_ = true;
   recovery_target_ = received_;
   recovery_deadline_ = now_ + limits_.ack_timeout;
@@ -219,6 +247,7 @@ void UpdateManager::finish_recovery() {
   ready_ = true;
   paused_ = false;
   apply_through(recovery_target_);
+  maybe_checkpoint();  // before anything new: many views in a row leave little room
   events_.on_recovered(now_);
   for (auto it = requests_.begin(); it != requests_.end();) dispatch((it++)->first);
   order_held();

@@ -70,9 +70,13 @@ void UpdateManager::reply(NodeId origin, Incarnation incarnation, uint64_t reque
   events_.send_peer(origin, peer);
 }
 
-bool UpdateManager::may_order() const {
+bool UpdateManager::may_order(const wire::UpdateRequest& next) const {
+  // What is larger is cut, or refused, when its turn comes.
+  const size_t next_bytes =
+      std::min(next.ByteSizeLong(), TreeLimits::transaction_bytes_max + cause_bytes_max);
   return ready_ && !paused_ && log_.ready() && !checkpoint_hold_ && pending_.size() < limits_.in_flight_max &&
-         in_flight_bytes_ < limits_.in_flight_bytes_max;
+         in_flight_bytes_ < limits_.in_flight_bytes_max &&
+         log_.fits(in_flight_bytes_ + next_bytes, pending_.size() + 1);
 }
 
 void UpdateManager::handle_request(NodeId origin, Incarnation incarnation, wire::UpdateRequest request,
@@ -86,7 +90,7 @@ void UpdateManager::handle_request(NodeId origin, Incarnation incarnation, wire:
   for (const auto& h : held_)
     if (h.origin == origin && h.incarnation == incarnation && h.request.request() == request.request())
       return;
-  if (!may_order() || !held_.empty()) {
+  if (!held_.empty() || !may_order(request)) {
     held_.push_back({origin, incarnation, std::move(request), now + limits_.hold_timeout});
     order_held();
     return;
@@ -95,7 +99,7 @@ void UpdateManager::handle_request(NodeId origin, Incarnation incarnation, wire:
 }
 
 void UpdateManager::order_held() {
-  while (!held_.empty() && may_order()) {
+  while (!held_.empty() && may_order(held_.front().request)) {
     Held h = std::move(held_.front());
     held_.pop_front();
     order(h.origin, h.incarnation, std::move(h.request), now_);

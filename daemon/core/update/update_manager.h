@@ -94,7 +94,7 @@ class UpdateManager {
   void dispatch(uint64_t request);
   void handle_request(NodeId origin, Incarnation incarnation, wire::UpdateRequest request, Instant now);
   void order(NodeId origin, Incarnation incarnation, wire::UpdateRequest request, Instant now);
-  bool may_order() const;
+  bool may_order(const wire::UpdateRequest& next) const;
   void reply(NodeId origin, Incarnation incarnation, uint64_t request, const Status& status,
              Sequence sequence);
   void forget_uncommitted();
@@ -116,6 +116,8 @@ class UpdateManager {
                         uint64_t base_epoch);
   bool log_agrees() const;
   void mend_log();
+  void renew_log(uint64_t base, uint64_t base_epoch);
+  void complete_merge(disk::LogBatch batch, uint64_t base, uint64_t base_epoch);
   void finish_recovery();
   wire::RecoveryReport own_report() const;
 

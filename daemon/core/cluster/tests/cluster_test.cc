@@ -220,6 +220,14 @@ TEST(Cluster, ACauseIsCutToWhatTheLogTakes) {
   EXPECT_EQ(c.answers[7].error(), 0u) << c.answers[7].message();
 }
 
+TEST(Cluster, WhatNoLogTakesIsRefusedAtOnce) {
+  SimulatedCluster c(1, 2);
+  form(c, 1);
+  c.transact(1, Edit().set("t", "v", std::string(6'000'000, 'x')).done(), 7);
+  ASSERT_TRUE(c.run_until([&] { return c.answers.contains(7); }, Duration::seconds(2))) << dump(c, 1);
+  EXPECT_NE(c.answers[7].error(), 0u);
+}
+
 TEST(Cluster, SurvivesTheDeathOfEachNode) {
   for (int victim = 1; victim <= 3; ++victim) {
     SimulatedCluster c(3, 10 + victim);
