@@ -186,6 +186,10 @@ void Membership::heartbeat_as_outsider(NodeId from, const wire::Heartbeat& hb, I
       return;
     }
   }
+  // Decided without us: the next attempt to join begins at once.
+  if (regroup_ && hb.has_won() && hb.won().epoch() > regroup_->base &&
+      !View::from(hb.won()).contains(self_, incarnation_))
+    regroup_.reset();
   if (phase_ == Phase::joining && !regroup_ && hb.phase() == wire::Heartbeat::REGROUP) {
     for (const auto& m : hb.join())
       if (m.node() == self_.value && m.incarnation() == incarnation_.value) enter_as_guest(hb, now);

@@ -167,6 +167,7 @@ class Membership {
     NodeSet given_up;
     NodeSet accused;  // did not acknowledge an update: not to come back in this regroup
     std::map<NodeId, Incarnation> joiners;
+    NodeSet reluctant;                           // joiners that did not accept in time
     NodeId wanted_owner;                         // quorum move
     std::optional<wire::Nomination> nomination;  // newest known
     uint64_t accepted = 0;
@@ -198,6 +199,7 @@ class Membership {
   void heartbeat_in_regroup(NodeId from, const wire::Heartbeat& heartbeat, Instant now);
   void tick_regroup(Instant now);
   void settle(Instant now);
+  void note_reluctant(Instant now);
   void close_and_nominate(Instant now);
   void accept(const wire::Nomination& nomination, Instant now);
   void contest_if_all_accepted(Instant now);

@@ -49,6 +49,9 @@ void Membership::enter_as_guest(const wire::Heartbeat& hb, Instant now) {
   own.version = 1;
   own.heard = NodeSet::of(self_);
   own.reaches_lun = quorum_.reaches();
+  // What this life has promised before, as when it tried to form, counts: an epoch up to there it cannot
+  // accept. Nobody's key belongs to it.
+  if (highest_promise_ > regroup_->base) own.promises.push_back({Epoch{highest_promise_}, NodeId{}});
   next_heartbeat_ = now;
 }
 
@@ -155,7 +158,8 @@ void Membership::tick_regroup(Instant now) {
   settle(now);
   if (regroup_->guest) {
     bool anybody = false;
-    for (const auto& [id, at] : regroup_->heard_at) anybody = anybody || now - at < timing_.timeout;
+    for (const auto& [id, at] : regroup_->heard_at)  // of the members: other guests may wait as we do
+      anybody = anybody || (now - at < timing_.timeout && peers_[id].epoch == regroup_->base);
     if (!anybody && now - regroup_->begun > timing_.timeout) {
       regroup_.reset();  // the members dropped us, or died
       return;
@@ -166,6 +170,18 @@ void Membership::tick_regroup(Instant now) {
   }
   if (regroup_->nomination) accept(*regroup_->nomination, now);
   if (regroup_) contest_if_all_accepted(now);
+}
+
+// A joining node that does not accept within its patience must not hold up the members: this view goes
+// without it.
+void Membership::note_reluctant(Instant now) {
+  if (!regroup_->nomination || now - regroup_->nominated_at <= joiner_patience) return;
+  const auto& view = regroup_->nomination->view();
+  if (regroup_->nomination->coordinator() != self_.value) return;
+  for (const auto& m : view.members()) {
+    const NodeId id{m.node()};
+    if (regroup_->joiners.count(id) && peers_[id].accepted != view.epoch()) regroup_->reluctant.add(id);
+  }
 }
 
 void Membership::close_and_nominate(Instant now) {
@@ -191,7 +207,8 @@ void Membership::close_and_nominate(Instant now) {
   // Pruning. Joiners never displace a member: they are added when everybody that stays hears them.
   NodeSet stay = largest_connected_set(members, links, reaching(), view_.owner);
   NodeSet set = stay;
-  for (NodeId id : closure - members) {
+  note_reluctant(now);
+  for (NodeId id : closure - members - regroup_->reluctant) {
     bool full = links[id.value - 1].contains_all(set);
     for (NodeId other : set) full = full && links[other.value - 1].contains(id);
     if (full) set.add(id);
@@ -244,7 +261,8 @@ void Membership::close_and_nominate(Instant now) {
   n.set_base_epoch(regroup_->base);
   std::map<uint64_t, NodeId> predecessors{{view_.epoch.value, view_.owner}};
   for (NodeId id : set)
-    for (const auto& p : regroup_->rows[id].promises) predecessors[p.epoch.value] = p.holder;
+    for (const auto& p : regroup_->rows[id].promises)
+      if (!p.holder.is_none()) predecessors[p.epoch.value] = p.holder;
   for (const auto& [epoch, holder] : predecessors) {
     auto* p = n.add_predecessors();
     p->set_epoch(epoch);

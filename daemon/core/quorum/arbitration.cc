@@ -68,8 +68,14 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
                                                     ArbitrationResult* result) {
   const ReservationKey own = key_of(Epoch{request.view.epoch()}, config_.self);
   const Epoch newest = request.predecessors.back().epoch;
+  // Of this life: what an earlier one wrote may land late, under the same key.
+  auto lists_us = [&](const disk::Superblock& s) {
+    return std::any_of(s.members().begin(), s.members().end(), [&](const auto& m) {
+      return m.node() == config_.self.value && m.incarnation() == config_.incarnation.value;
+    });
+  };
   auto is_ours = [&](const disk::Superblock& s) {
-    return s.epoch() == request.view.epoch() && s.holder() == config_.self.value;
+    return s.epoch() == request.view.epoch() && s.holder() == config_.self.value && lists_us(s);
   };
   auto is_predecessor = [&](const disk::Superblock& s) {
     return std::any_of(request.predecessors.begin(), request.predecessors.end(), [&](const Predecessor& p) {
@@ -92,8 +98,7 @@ Task<QuorumManager::Verdict> QuorumManager::attempt(const ArbitrationRequest& re
   auto removed_by = [&](const disk::Superblock& s) {
     if (mutant(Mutant::removal_ignored) || mutant(Mutant::victim_read_in_race)) return false;
     if (is_ours(s) || s.epoch() <= request.predecessors.front().epoch.value) return false;
-    for (const auto& m : s.members())
-      if (m.node() == config_.self.value && m.incarnation() == config_.incarnation.value) return false;
+    if (lists_us(s)) return false;
     result->reason = "epoch " + std::to_string(s.epoch()) + " of node " + std::to_string(s.holder()) +
                      " owns the quorum LUN and was formed without this node";
     return true;

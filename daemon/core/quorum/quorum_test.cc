@@ -35,13 +35,14 @@ void format(testing::FakeLun& lun) {
 
 // One node's quorum part on the shared fake LUN; commands wait in a queue until the test lets them run.
 struct Node : QuorumEvents {
-  Node(testing::FakeLun& lun, int id, int nexus)
+  Node(testing::FakeLun& lun, int id, int nexus, uint64_t incarnation = 0)
       : lun(lun),
         id(id),
         nexus(nexus),
+        incarnation(incarnation != 0 ? incarnation : static_cast<uint64_t>(id)),
         lane([this](LunOp op) { queue.push_back(std::move(op)); }),
-        quorum({"c1", 0x1234, NodeId{static_cast<uint64_t>(id)}, Incarnation{static_cast<uint64_t>(id)}},
-               lane, *this),
+        quorum({"c1", 0x1234, NodeId{static_cast<uint64_t>(id)}, Incarnation{this->incarnation}}, lane,
+               *this),
         log(lane) {
     lane.set_now(now);
     quorum.start(now);
@@ -80,7 +81,7 @@ struct Node : QuorumEvents {
     for (uint64_t member : others) {
       auto* m = r.view.add_members();
       m->set_node(static_cast<uint32_t>(member));
-      m->set_incarnation(member);
+      m->set_incarnation(member == static_cast<uint64_t>(id) ? incarnation : member);
     }
     r.predecessors = std::move(predecessors);
     r.patience = Duration::seconds(3);
@@ -93,6 +94,7 @@ struct Node : QuorumEvents {
 
   testing::FakeLun& lun;
   int id, nexus;
+  uint64_t incarnation;
   std::deque<LunOp> queue;
   Instant now{1'000'000'000};
   LunLane lane;
@@ -284,6 +286,27 @@ TEST_F(QuorumTest, AViewThatWonAndEndedMeanwhileIsNotUndone) {
       EXPECT_EQ(decode_superblocks(lun.data).superblock.epoch(), 3u) << "lead " << lead;
     }
   }
+}
+
+// The superblock of an earlier life lands while the present one contests the same epoch under the same key.
+TEST_F(QuorumTest, WhatAnEarlierLifeWroteIsNotOurs) {
+  int late_writes = 0;
+  for (int lead = 0; lead < 24; ++lead) {
+    format(lun = testing::FakeLun(lun.data.size()));
+    Node old(lun, 1, 1, 7), fresh(lun, 1, 2, 8);
+    fresh.run(5);
+    old.arbitrate(2, {{Epoch{1}, NodeId{1}}});
+    while (old.queue.empty() || old.queue.front().kind != LunOp::Kind::write) ASSERT_TRUE(old.step());
+    const LunOp late = old.queue.front();
+    fresh.arbitrate(2, {{Epoch{1}, NodeId{1}}});
+    for (int i = 0; i < lead; ++i) fresh.step();
+    if (fresh.result || !lun.execute(old.nexus, late).ok()) continue;
+    ++late_writes;
+    fresh.run(300);
+    ASSERT_TRUE(fresh.result) << "lead " << lead;
+    EXPECT_EQ(fresh.result->outcome, Outcome::lost) << "lead " << lead;
+  }
+  EXPECT_GT(late_writes, 1);
 }
 
 // The holder contests again, loses and gives its key back. Until it leaves it still believes that it holds.

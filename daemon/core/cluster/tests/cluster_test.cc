@@ -193,6 +193,7 @@ TEST(Cluster, NobodyFormsOnOldNews) {
 TEST(Cluster, FormsAndJoins) {
   SimulatedCluster c(3, 1);
   form(c, 3);
+  c.run(Duration::milliseconds(100));  // the others learn of a commit one message later
   EXPECT_EQ(c.core(1)->tree().digest(), c.core(3)->tree().digest());
 }
 
