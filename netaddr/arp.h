@@ -4,16 +4,14 @@
 #include <optional>
 #include <string>
 
-#include "base/time.h"
+#include "base/lifetimes.h"
 #include "netaddr/netlink.h"
 
 namespace holdfast::netaddr {
 
 struct ProbeSettings {
-  int count = 3;
-  // RFC 5227 waits 1 to 2 s between probes, for slow switches. On a cluster's network, whose ports forward
-  // already, an owner answers within a millisecond.
-  Duration interval = Duration::milliseconds(20);
+  int count = address_probe_count;
+  Duration interval = address_probe_interval;
 };
 
 // Asks who has the address. The MAC of the one who answers or probes for it as well, or nothing.

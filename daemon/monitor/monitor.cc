@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/lifetimes.h"
 #include "base/utf8.h"
 #include "base/version.h"
 #include "monitor/reaper.h"
@@ -22,19 +23,11 @@
 namespace holdfast::monitor {
 namespace {
 
-constexpr Duration silence_default = Duration::seconds(2);
-constexpr Duration hello_patience = Duration::seconds(10);  // a service that starts us says so at once
 constexpr Duration reap_every = Duration::seconds(5);
-// Resources end in reverse order of coming up. One that does not end is not waited for longer than this: when
-// the service is gone everything must have been ended, or at least begun to, within 2 s.
-constexpr Duration stage_lost = Duration::milliseconds(400), ladder_lost = Duration::milliseconds(1200);
-constexpr Duration stage_orderly = Duration::seconds(5), ladder_orderly = Duration::seconds(20);
-// The service that comes next kills us after 5 s and sweeps: leave before that, with a status that says so.
-constexpr Duration ending_max_lost = Duration::seconds(4), ending_max_orderly = Duration::seconds(30);
 
 }  // namespace
 
-Monitor::Monitor(int socket_fd) : socket_(socket_fd), silence_(hello_patience) {
+Monitor::Monitor(int socket_fd) : socket_(socket_fd), silence_(hello_max) {
   timer_fd_ = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
   sigset_t signals;
   sigemptyset(&signals);
@@ -147,7 +140,7 @@ void Monitor::hello(const Hello& hello, Instant now) {
   if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0)
     return refuse("Another monitor still holds " + lock + ": wait until it has ended its resources.");
   identity_ = {hello.cluster_id(), hello.cluster_name(), hello.node_name(), hello.node_id()};
-  silence_ = hello.silence_ms() == 0 ? silence_default : Duration::milliseconds(hello.silence_ms());
+  silence_ = hello.silence_ms() == 0 ? monitor_silence_default : Duration::milliseconds(hello.silence_ms());
   ledger_ = std::make_unique<Ledger>(directory + "/resources.json");
   plugins_ = std::make_unique<PluginTable>(
       std::vector<std::string>(hello.plugin_dirs().begin(), hello.plugin_dirs().end()));
@@ -257,13 +250,14 @@ void Monitor::begin_ending(Exit status, const std::string& why, Instant now) {
 }
 
 void Monitor::pump_ending(Instant now) {
-  bool orderly = ending_->status == exit_orderly;
+  const bool orderly = ending_->status == exit_orderly;
+  const EndingLimits& limits = orderly ? ending_orderly : ending_lost;
   std::vector<std::shared_ptr<Resource>> left;
   for (auto& [name, resource] : resources_)
     if (!resource->ended()) left.push_back(resource);
   std::sort(left.begin(), left.end(),
             [](auto& a, auto& b) { return a->online_number() > b->online_number(); });
-  if (left.empty() || now >= ending_->started + (orderly ? ending_max_orderly : ending_max_lost)) {
+  if (left.empty() || now >= ending_->started + limits.end) {
     bool all = left.empty();
     for (auto& [name, resource] : resources_) all = all && !resource->incomplete();
     if (orderly && left.empty()) {
@@ -280,7 +274,7 @@ void Monitor::pump_ending(Instant now) {
     result_ = all ? ending_->status : exit_incomplete;
     return;
   }
-  if (now >= ending_->started + (orderly ? ladder_orderly : ladder_lost)) {
+  if (now >= ending_->started + limits.ladder) {
     for (auto& resource : left) resource->end(ending_->why, now);
     return;
   }
@@ -291,7 +285,7 @@ void Monitor::pump_ending(Instant now) {
     return;
   }
   // The one that was begun does not end: go on with the next beside it, one more for each stage that passes.
-  int64_t stages = (now - ending_->stage_started).ns / (orderly ? stage_orderly : stage_lost).ns;
+  int64_t stages = (now - ending_->stage_started).ns / limits.stage.ns;
   for (int64_t i = 0; i <= stages && i < static_cast<int64_t>(left.size()); ++i)
     left[static_cast<size_t>(i)]->end(ending_->why, now);
 }

@@ -3,13 +3,12 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/lifetimes.h"
 #include "monitor/resource.h"
 
 namespace holdfast::monitor {
 namespace {
 
-// Terminate should take a second; after this the service is told that it does not end.
-constexpr Duration terminate_patience = Duration::seconds(10);
 // How long a call that ran beside terminate gets to return before it is given up.
 constexpr Duration settle_grace = Duration::milliseconds(500);
 // After the event descriptor fired: how long another call may delay asking for the reason.
@@ -26,7 +25,7 @@ void Resource::terminate(Ending ending, Instant now) {
   terminate_returned_ = false;
   terminate_again_ = false;
   terminate_late_ = false;
-  terminate_deadline_ = now + terminate_patience;
+  terminate_deadline_ = now + terminate_max;
   if (active()) state_ = State::OFFLINE_PENDING;
   if (glue_) glue_->set_cancelled(true);
   if (instance_ == nullptr) {  // nothing to call: never opened, or being closed

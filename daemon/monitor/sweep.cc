@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/lifetimes.h"
 #include "base/process.h"
 #include "fs-hooks/dismount.h"
 #include "monitor/ledger.h"
@@ -23,7 +24,6 @@
 namespace holdfast::monitor {
 namespace {
 
-constexpr Duration lock_patience = Duration::seconds(5);
 constexpr Duration kill_patience = Duration::milliseconds(1000);
 constexpr Duration unmount_patience = Duration::milliseconds(3000);
 
@@ -118,7 +118,7 @@ int sweep_main(const std::string& state_dir) {
     fprintf(stderr, "holdfast-monitor: cannot open %s: %s\n", lock.c_str(), strerror(errno));
     return errno == ENOENT ? exit_orderly : exit_incomplete;
   }
-  for (Instant until = boottime_now() + lock_patience; flock(fd, LOCK_EX | LOCK_NB) != 0; usleep(10000))
+  for (Instant until = boottime_now() + sweep_wait_max; flock(fd, LOCK_EX | LOCK_NB) != 0; usleep(10000))
     if (boottime_now() >= until) {
       fprintf(stderr, "holdfast-monitor: another monitor still holds %s; sweeping beside it is not safe\n",
               lock.c_str());

@@ -10,7 +10,7 @@ struct Settings {
   netaddr::Address address;
   unsigned prefix = 0;
   std::string network;   // interface; "" = the one that has the subnet
-  uint32_t valid_s = 2;  // the kernel removes the address when it was not refreshed for so long
+  uint32_t valid_s = 0;  // the kernel removes the address when it was not refreshed for so long
   Duration refresh_interval;
   netaddr::ProbeSettings probe;
   Duration

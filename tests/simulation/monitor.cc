@@ -1,5 +1,7 @@
 #include "simulation/monitor.h"
+#include "base/lifetimes.h"
 #include "base/mutant.h"
+#include "core/properties/bounds.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,11 +12,12 @@ namespace holdfast::sim {
 using core::Task;
 
 namespace {
-constexpr Duration silence_max = Duration::seconds(2);
-constexpr Duration address_lifetime = Duration::seconds(2), address_refresh = Duration::milliseconds(500);
-constexpr Duration probe_time = Duration::milliseconds(60), await_conflict = Duration::milliseconds(2500);
+constexpr Duration silence_max = monitor_silence_default;
+constexpr Duration address_lifetime = address_lifetime_default;
+constexpr Duration address_refresh_pace = address_refresh(address_lifetime);
+constexpr Duration probe_time = core::address_probe_time, await_conflict = address_conflict_wait;
 constexpr Duration command_limit = Duration::seconds(2);
-constexpr Duration ending_max = Duration::seconds(4);
+constexpr Duration ending_max = ending_lost.end;
 constexpr Hold disk_hold = Hold::write_exclusive_registrants_only;
 }  // namespace
 
@@ -348,7 +351,7 @@ void Monitor::probe_address(const std::string& name, const monitor::Order& order
 
 void Monitor::keep_address(const std::string& name, uint64_t run) {
   const uint64_t number = resources_[name].online_number;
-  after(address_refresh, [this, name, run, number] {
+  after(address_refresh_pace, [this, name, run, number] {
     auto it = resources_.find(name);
     if (it == resources_.end() || !it->second.active || it->second.online_number != number) return;
     if (!it->second.held && lease_valid())

@@ -8,10 +8,6 @@
 #include "core/properties/timing.h"
 
 namespace holdfast::core {
-namespace {
-// After this long a terminate that does not end is left to the monitor, which goes on by itself.
-constexpr Duration terminate_patience = Duration::seconds(10);
-}  // namespace
 
 Core::Core(CoreConfig config)
     : config_(std::move(config)),
@@ -32,7 +28,7 @@ Output Core::step(const Event& event, Instant now, uint64_t wall_ms) {
   lane_.set_now(now);
   quorum_.set_now(now);
   updates_.set_now(now);
-  if (expected_deadline_ != Instant::infinite() && now > expected_deadline_ + Duration::milliseconds(50))
+  if (expected_deadline_ != Instant::infinite() && now > expected_deadline_ + lateness_noticed)
     membership_.on_starved(now - expected_deadline_, now);
   nothing_new_ = false;
   std::visit([this](const auto& e) { handle(e); }, event);
@@ -199,12 +195,12 @@ void Core::handle(const StopRequested& e) {
 // Renews the monitor's authority. Its lease is the node's working lease; when this node is no member it has
 // none. In a regroup the newest lease counts, so grants come every interval; otherwise every second one.
 Duration Core::grant_pace() const {
-  return membership_.timing().interval * (membership_.phase() == Phase::member ? 2 : 1);
+  return core::grant_pace(membership_.timing(), membership_.phase() != Phase::member);
 }
 
 void Core::grant() {
   // Early, along with a step that takes place anyway: most of an idle node's cost are wakeups.
-  if (!monitor_alive_ || now_ < last_grant_ + grant_pace() - membership_.timing().interval / 2) return;
+  if (!monitor_alive_ || now_ < last_grant_ + grant_pace() - grant_early(membership_.timing())) return;
   last_grant_ = now_;
   monitor::ToMonitor m;
   bool may_work =
@@ -219,14 +215,9 @@ void Core::grant() {
 
 // At once, and before anything is judged by it.
 void Core::obey_timing() {
-  Timing t = timing_from(tree());
-  MembershipTiming timing = membership_.timing();
-  timing.interval = t.heartbeat_interval;
-  timing.timeout = t.heartbeat_timeout;
-  timing.lease_margin = t.lease_margin;
-  timing.quorum_stall_max = t.quorum_stall_max;
+  const Timing timing = timing_from(tree());
   membership_.set_timing(timing, now_);
-  updates_.set_ack_timeout(t.update_timeout);
+  updates_.set_ack_timeout(timing.update_timeout);
 }
 
 // What the database asks of this node as such.
@@ -286,7 +277,7 @@ void Core::continue_stopping() {
       out_.trace.push_back("the orderly stop took too long: resources are ended by force");
     leaving_ = true;
     leave_reason_ = stop_reason_;
-    leave_deadline_ = now_ + terminate_patience;
+    leave_deadline_ = now_ + leave_max;
     updates_.pause();
     failover_.on_lost_membership(now_);
     if (membership_.view().members.size() > 1 || !drained) {
@@ -304,7 +295,7 @@ void Core::on_must_leave(const std::string& reason) {
   leaving_ = true;
   resigned_ = resign_begun_ = true;
   leave_reason_ = reason;
-  leave_deadline_ = now_ + terminate_patience;
+  leave_deadline_ = now_ + leave_max;
   updates_.pause();
   membership_.leave(reason, now_);
   event("CLUSTER_STATE", config_.node_name, "member", "left", reason);

@@ -18,6 +18,7 @@
 #include "core/commands/plan.h"
 #include "core/failover/failover_manager.h"
 #include "core/membership/membership.h"
+#include "core/properties/bounds.h"
 #include "core/update/update_manager.h"
 
 namespace holdfast::core {
@@ -30,7 +31,7 @@ struct CoreConfig {
   std::map<NodeId, std::string> peers;
   std::vector<std::pair<std::string, std::string>> networks;  // name, local address
   std::string quorum_kind, quorum_device;
-  Duration stop_timeout = Duration::seconds(600);  // an orderly stop becomes a forced one after this
+  Duration stop_timeout = orderly_stop_max;
 };
 
 class Core : private QuorumEvents, private MembershipEvents, private UpdateEvents, private FailoverHost {

@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "core/cluster/core.h"
 #include "core/commands/wait.h"
+#include "core/properties/timing.h"
 #include "core/status/status.h"
 
 namespace holdfast::core {
@@ -79,8 +80,13 @@ void Core::handle(const ApiRequested& e) {
         }
       events_.subscribe(e.client);
       break;
-    case api::Request::kTransact:
-      updates_.submit(q.transact().transaction(),
+    case api::Request::kTransact: {
+      Transaction transaction = q.transact().transaction();
+      if (auto legal = keep_timing_legal(tree(), &transaction); !legal) {
+        answer_error(e.client, q.id(), legal.error());
+        break;
+      }
+      updates_.submit(std::move(transaction),
                       q.transact().cause().empty() ? "transaction of " + e.who : q.transact().cause(), now_,
                       [this, client = e.client, id = q.id()](const Status& status, Sequence sequence) {
                         if (!status) {
@@ -93,6 +99,7 @@ void Core::handle(const ApiRequested& e) {
                         answer(client, std::move(done));
                       });
       break;
+    }
     case api::Request::kCommand: {
       Call call;
       call.client = e.client;
@@ -220,7 +227,7 @@ void Core::fill_runtime(api::Status* s) const {
     auto software = software_.find(id);
     if (software != software_.end()) node.set_software(software->second);
     if (!m.view().set().contains(id) && peer->second.phase == Phase::joining &&
-        now_ - peer->second.last_heard < m.timing().timeout) {
+        now_ - peer->second.last_heard < m.timing().heartbeat_timeout) {
       node.set_state(3);
       node.set_state_text("Joining");
     }
@@ -235,7 +242,7 @@ void Core::fill_runtime(api::Status* s) const {
       ++others;
       auto peer = m.peers().find(id);
       if (peer != m.peers().end() && i < networks_max && !peer->second.last_heard_on[i].is_never() &&
-          now_ - peer->second.last_heard_on[i] < m.timing().timeout) {
+          now_ - peer->second.last_heard_on[i] < m.timing().heartbeat_timeout) {
         ++reachable;
         n->add_reachable_nodes(static_cast<uint32_t>(id.value));
       }

@@ -315,7 +315,7 @@ TEST(Schema, FindsEveryBrokenInvariant) {
        "S7: RestartAction of 'resources/ip' has the wrong type"},
       {Edit().set("cluster", "HeartbeatTimeoutMs", uint64_t{200}),
        "S8: HeartbeatTimeoutMs of 200 ms is too short: at least 300 ms is needed, three times "
-       "HeartbeatIntervalMs, so that two lost datagrams are no failure"},
+       "HeartbeatIntervalMs (100 ms), so that two lost datagrams are no failure"},
   };
   for (const auto& c : cases) {
     Tree tree = small_cluster();
@@ -323,6 +323,28 @@ TEST(Schema, FindsEveryBrokenInvariant) {
     auto schema = check_schema(tree);
     EXPECT_EQ(schema ? "sound" : schema.error().message, c.text);
   }
+}
+
+// What the refusal advises is accepted, and an illegal combination is no plan, however it comes about.
+TEST(Commands, TimingIsJudgedAsAWhole) {
+  Tree tree = small_cluster();
+  const auto set = [&](const char* name, const char* value) {
+    return run(tree, Asked(C::CLUSTER_SET, "").with(name, value));
+  };
+  EXPECT_FALSE(set("HeartbeatIntervalMs", "500"));
+  EXPECT_TRUE(run(tree, Asked(C::CLUSTER_SET, "")
+                            .with("HeartbeatIntervalMs", "500")
+                            .with("HeartbeatTimeoutMs", "1500")
+                            .with("LeaseMarginMs", "500")
+                            .with("MonitorSilenceMs", "3000")));
+  EXPECT_FALSE(set("HeartbeatTimeoutMs", "1499"));
+  EXPECT_FALSE(set("QuorumStallMaxMs", "3999"));
+  EXPECT_TRUE(set("QuorumStallMaxMs", "4000"));
+  auto status = set("HeartbeatTimeoutMs", "1000");  // its default
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().text().find("HeartbeatIntervalMs (500 ms)"), std::string::npos)
+      << status.error().text();
+  EXPECT_TRUE(check_schema(tree));
 }
 
 TEST(IpText, ParsesWhatPeopleWrite) {

@@ -14,7 +14,7 @@ Status Planner::cluster_set() {
   Timing after = timing_from(changed);
   if (before == after) return {};
   if (auto legal = check_timing(after); !legal) return refuse(legal.error());
-  for (auto name : timing_properties) rely_on("cluster", std::string(name));
+  for (const auto& p : timing_properties) rely_on("cluster", std::string(p.name));
   return {};
 }
 

@@ -35,8 +35,16 @@ TEST(Refusals, Cluster) {
            "cannot set properties of the cluster: 'Description' is given twice"},
           {Asked(C::CLUSTER_SET, "").with("HeartbeatIntervalMs", "500"),
            "cannot set properties of the cluster: HeartbeatTimeoutMs of 1000 ms is too short: at least 1500 "
-           "ms is needed, three times HeartbeatIntervalMs, so that two lost datagrams are no failure (change "
-           "both in one command)"},
+           "ms is needed, three times HeartbeatIntervalMs (500 ms), so that two lost datagrams are no "
+           "failure "
+           "(set HeartbeatTimeoutMs to 1500 or more and LeaseMarginMs to 500 or more and MonitorSilenceMs to "
+           "3000 or more in one command, or HeartbeatIntervalMs to 300 or less)"},
+          {Asked(C::CLUSTER_SET, "").with("UpdateTimeoutMs", "500"),
+           "cannot set properties of the cluster: UpdateTimeoutMs of 500 ms is too short: at least 1000 ms "
+           "is "
+           "needed, as long as HeartbeatTimeoutMs (1000 ms), so that a dead node is found by its heartbeats, "
+           "not by its missing answer (set UpdateTimeoutMs to 1000 or more, or HeartbeatTimeoutMs to 500 or "
+           "less)"},
           {Asked(C::CLUSTER_SET, "").with("QuorumStallMaxMs", "61000"),
            "cannot set properties of the cluster: '61000' does not suit QuorumStallMaxMs: it takes 2000 to "
            "60000 ms"},

@@ -123,7 +123,11 @@ Status check_schema(const Tree& tree) {
   if (tree.text("cluster", "Id").empty() || tree.text("cluster", "Name").empty())
     return broken("S1", "the cluster has no Id or Name");
   HOLDFAST_CHECK(check_values(tree, "cluster", Scope::cluster, {}));
-  if (auto timing = check_timing(timing_from(tree)); !timing) return broken("S8", timing.error().message);
+  if (auto timing = check_timing(timing_from(tree)); !timing) {
+    auto refusal = broken("S8", timing.error().message);
+    refusal.value().hint = timing.error().hint;
+    return refusal;
+  }
   HOLDFAST_CHECK(check_nodes(tree));
   HOLDFAST_CHECK(check_groups(tree));
   return check_resources(tree);

@@ -5,21 +5,13 @@
 #include "base/assert.h"
 #include "base/mutant.h"
 #include "core/failover/placement.h"
+#include "core/properties/bounds.h"
 
 namespace holdfast::core {
 
 using failover::GroupFacts;
 using failover::resource_path;
 using failover::ResourceFacts;
-
-namespace {
-// The monitor keeps PendingTimeout itself and says so; this is for a monitor that does not.
-constexpr Duration deadline_slack = Duration::seconds(5);
-// A terminate is told as late by the monitor after 10 s.
-constexpr Duration terminate_patience = Duration::seconds(15);
-// An order that was delayed longer than this belongs to a past that nobody remembers.
-constexpr Duration order_valid = Duration::seconds(30);
-}  // namespace
 
 void Executor::wake(Instant at) {
   wake_at_ = std::min(wake_at_, at);
@@ -312,7 +304,7 @@ void Executor::send(const std::string& name, Local& local, monitor::Order::Actio
   fill_online(order, name);
   order.set_generation(local.generation);
   local.order = order.order();
-  const Duration limit = failover::read_resource(host_.database(), name).pending_timeout + deadline_slack;
+  const Duration limit = failover::read_resource(host_.database(), name).pending_timeout + report_slack;
   switch (action) {
     case monitor::Order::ONLINE:
       order.set_expires_boottime_ns(static_cast<uint64_t>((now + order_valid).ns));
@@ -326,7 +318,7 @@ void Executor::send(const std::string& name, Local& local, monitor::Order::Actio
       break;
     default:
       local.phase = Phase::terminating;
-      local.deadline = now + terminate_patience;
+      local.deadline = now + terminate_report_max;
       break;
   }
   wake(local.deadline);

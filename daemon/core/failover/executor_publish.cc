@@ -4,6 +4,7 @@
 #include "base/mutant.h"
 #include "core/failover/executor.h"
 #include "core/failover/group_state.h"
+#include "core/properties/bounds.h"
 
 namespace holdfast::core {
 
@@ -11,12 +12,6 @@ using failover::group_path;
 using failover::GroupFacts;
 using failover::resource_path;
 using failover::ResourceFacts;
-
-namespace {
-// While a group is on its way, states are published only when the way takes this long: a quick move needs one
-// update for all its resources instead of one for each step.
-constexpr Duration publish_after = Duration::milliseconds(100);
-}  // namespace
 
 void Executor::fill_online(monitor::Order& order, const std::string& name) const {
   const Tree& tree = host_.database();

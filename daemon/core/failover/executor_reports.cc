@@ -2,15 +2,13 @@
 #include <algorithm>
 
 #include "core/failover/executor.h"
+#include "core/properties/bounds.h"
 
 namespace holdfast::core {
 
 using failover::ResourceFacts;
 
 namespace {
-// "Terminate must succeed": what could not be ended is tried again after this.
-constexpr Duration terminate_again_after = Duration::seconds(5);
-
 const char* state_name(monitor::State state) {
   switch (state) {
     case monitor::ONLINE:

@@ -3,9 +3,10 @@
 
 #include <algorithm>
 
+#include "core/properties/bounds.h"
+
 namespace holdfast::core {
 namespace {
-constexpr Duration io_deadline = Duration::milliseconds(2000);
 constexpr uint64_t chunk_bytes = 256 * 1024;
 constexpr size_t batch_bytes_max = 1024 * 1024;
 
@@ -19,7 +20,7 @@ Task<LunResult> LogManager::read_range(uint64_t offset, uint64_t size) {
   op.kind = LunOp::Kind::read;
   op.offset_bytes = offset;
   op.size_bytes = size;
-  op.deadline = io_deadline;
+  op.deadline = lun_command_max;
   auto result = co_await lane_.run(op);
   if (result.ok() && result.data.size() != size) {
     result.code = ErrorCode::io;
@@ -189,7 +190,7 @@ Task<void> LogManager::write_job(uint64_t life) {
       op.kind = LunOp::Kind::write;
       op.offset_bytes = log_start_ + record.position_bytes % ring_bytes_;
       op.data = std::move(record.bytes);
-      op.deadline = io_deadline;
+      op.deadline = lun_command_max;
       auto written = co_await lane_.run(op);
       if (life != life_) co_return;
       const bool attention =
@@ -239,7 +240,7 @@ Task<void> LogManager::checkpoint_job(disk::Checkpoint checkpoint, uint64_t life
     op.kind = LunOp::Kind::write;
     op.offset_bytes = checkpoint_start_ + slot * checkpoint_slot_ + at;
     op.data = bytes.substr(at, chunk_bytes);
-    op.deadline = io_deadline;
+    op.deadline = lun_command_max;
     auto written = co_await lane_.run(op);
     if (!written.ok()) status = fail(written.code, "writing the checkpoint failed: " + written.message);
   }
@@ -249,7 +250,7 @@ Task<void> LogManager::checkpoint_job(disk::Checkpoint checkpoint, uint64_t life
     op.kind = LunOp::Kind::write;
     op.offset_bytes = checkpoint_start_ + slot * checkpoint_slot_;
     op.data = bytes.substr(0, block_bytes);
-    op.deadline = io_deadline;
+    op.deadline = lun_command_max;
     auto written = co_await lane_.run(op);
     if (!written.ok()) status = fail(written.code, "writing the checkpoint failed: " + written.message);
   }

@@ -3,11 +3,9 @@
 
 #include "base/mutant.h"
 #include "core/membership/membership.h"
+#include "core/properties/bounds.h"
 
 namespace holdfast::core {
-namespace {
-constexpr Duration join_grace = Duration::milliseconds(1000);  // listen at least this long before forming
-}
 
 // What a peer said of itself may be a timeout old, and it may have formed since. It is outside the view that
 // the superblock names if it had read that very superblock when it said so, and that does not list this life
@@ -22,14 +20,14 @@ bool Membership::is_outside(NodeId id, const PeerInfo& peer, const disk::Superbl
 
 std::string Membership::why_not_form(Instant now) const {
   if (!obstacle_.empty()) return obstacle_;
-  if (now - started_at_ < join_grace + timing_.timeout) return "listening for a cluster to join";
+  if (now - started_at_ < forming_grace(timing_)) return "listening for a cluster to join";
   if (now < form_blocked_until_) return phase_reason_;
   for (const auto& [id, peer] : peers_)
     if (heard_recently(id, now) && (peer.phase == Phase::member || peer.phase == Phase::regroup))
       return "waiting for node " + std::to_string(id.value) + " to let this node join";
   const auto& seen = quorum_.observation();
   if (!seen || !quorum_.reaches()) return "no member answers, and the quorum LUN is not reachable";
-  if (now - seen->read_at > Duration::seconds(2)) return "no member answers; reading the quorum LUN";
+  if (now - seen->read_at > head_fresh_max) return "no member answers; reading the quorum LUN";
   if (!seen->head.valid)
     return seen->head.blank ? "the quorum LUN is blank: run 'holdfast cluster create'"
                             : "the quorum LUN holds no valid superblock";
@@ -56,7 +54,7 @@ std::string Membership::why_not_form(Instant now) const {
   // Else the holder may be alive and out of contact: the same key and beacon must have stood still long
   // enough.
   Duration still = now - seen->changed_at;
-  Duration wanted = timing_.quorum_stall_max + timing_.lease();
+  Duration wanted = forming_wait(timing_);
   if (still >= wanted) return {};
   return "the last view did not end in an orderly way: its beacon must stand still for " +
          std::to_string((wanted - still).ms() / 1000 + 1) + " s more (or every configured node must be here)";
@@ -86,7 +84,7 @@ void Membership::tick_joining(Instant now) {
   request.view = view.to_message();
   request.predecessors.push_back(last);
   request.configured = NodeSet(superblock.configured_nodes()) | NodeSet::of(self_);
-  request.patience = Duration::seconds(5);
+  request.patience = forming_patience;
   highest_promise_ = view.epoch.value;
   events_.trace("forms " + view.text());
   quorum_.arbitrate(std::move(request));

@@ -5,14 +5,9 @@
 #include "base/assert.h"
 #include "base/mutant.h"
 #include "base/version.h"
+#include "core/properties/bounds.h"
 
 namespace holdfast::core {
-namespace {
-// Clocks may drift by 1 in 1000 (DESIGN 4).
-Duration with_drift(Duration d) {
-  return d + d / 1000;
-}
-}  // namespace
 
 NodeSet View::set() const {
   NodeSet s;
@@ -65,7 +60,7 @@ const char* to_string(RegroupCause cause) {
   return names[static_cast<int>(cause)];
 }
 
-Membership::Membership(NodeId self, Incarnation incarnation, std::string name, MembershipTiming timing,
+Membership::Membership(NodeId self, Incarnation incarnation, std::string name, Timing timing,
                        QuorumManager& quorum, MembershipEvents& events)
     : self_(self),
       incarnation_(incarnation),
@@ -83,7 +78,7 @@ void Membership::start(Instant now) {
 bool Membership::heard_recently(NodeId id, Instant now) const {
   auto it = peers_.find(id);
   return it != peers_.end() && !it->second.last_heard.is_never() &&
-         now - it->second.last_heard < timing_.timeout;
+         now - it->second.last_heard < timing_.heartbeat_timeout;
 }
 
 bool Membership::note_peer(PeerInfo& peer, Incarnation incarnation, int network, const wire::Heartbeat& hb,
@@ -199,12 +194,12 @@ void Membership::heartbeat_as_outsider(NodeId from, const wire::Heartbeat& hb, I
 
 void Membership::on_starved(Duration late, Instant now) {
   core_late_ms_ = std::max<uint32_t>(core_late_ms_, static_cast<uint32_t>(late.ms()));
-  if (late < timing_.timeout / 2) return;
+  if (late < starved_after(timing_)) return;
   // R5: what arrived while we slept is still in the socket. Nobody is accused before two more intervals.
   events_.trace("core ran " + std::to_string(late.ms()) + " ms late: listening before accusing anybody");
   for (auto& [id, peer] : peers_)
     if (!peer.last_heard.is_never())
-      peer.last_heard = std::max(peer.last_heard, now - timing_.timeout + timing_.interval * 2);
+      peer.last_heard = std::max(peer.last_heard, now - timing_.heartbeat_timeout + listening_time(timing_));
 }
 
 void Membership::renew_lease(Instant now) {
@@ -222,29 +217,29 @@ void Membership::renew_lease(Instant now) {
                                   ? it->second.received_at
                                   : Instant{static_cast<int64_t>(it->second.echo_ns)});
   }
-  lease_until_ = std::max(lease_until_, oldest + timing_.lease());
+  lease_until_ = std::max(lease_until_, oldest + lease(timing_));
 }
 
 // A shorter timing is not in force everywhere at once, and a lease that was given is not taken back: the
 // longer one counts until every lease under it has run out.
-void Membership::set_timing(const MembershipTiming& timing, Instant now) {
+void Membership::set_timing(const Timing& timing, Instant now) {
   const Duration before = longest_lease(now);
-  if (ready_once_ && timing.lease() < timing_.lease()) {  // before that the timing was a guess
+  if (ready_once_ && lease(timing) < lease(timing_)) {  // before that the timing was a guess
     old_lease_ = before;
-    old_lease_until_ = now + before * 2;
+    old_lease_until_ = now + old_lease_kept(before);
   }
   timing_ = timing;
 }
 
 Duration Membership::longest_lease(Instant now) const {
-  if (mutant(Mutant::old_timing_forgotten)) return timing_.lease();
-  return now < old_lease_until_ ? std::max(timing_.lease(), old_lease_) : timing_.lease();
+  if (mutant(Mutant::old_timing_forgotten)) return lease(timing_);
+  return now < old_lease_until_ ? std::max(lease(timing_), old_lease_) : lease(timing_);
 }
 
 Instant Membership::guard_until() const {
   if (mutant(Mutant::no_guard)) return {};
   if (guard_from_.is_never()) return guard_said_;
-  return std::max(guard_said_, guard_from_ + with_drift(timing_.lease()));
+  return std::max(guard_said_, guard_from_ + takeover_wait(timing_));
 }
 
 wire::Heartbeat Membership::make_heartbeat(NodeId to, Instant now) {
@@ -368,7 +363,7 @@ void Membership::install(const View& view, Instant now) {
   if (regroup_)
     for (const auto& [id, incarnation] : regroup_->joiners)
       joiners_missing = joiners_missing || !view.contains(id, incarnation);
-  if (joiners_missing) join_blocked_until_ = now + Duration::seconds(1);
+  if (joiners_missing) join_blocked_until_ = now + join_pause;
   view_ = view;
   highest_promise_ = std::max(highest_promise_, view.epoch.value);
   regroup_.reset();
@@ -381,7 +376,7 @@ void Membership::install(const View& view, Instant now) {
     quorum_.hold(view.epoch);
   else
     quorum_.observe();
-  next_heartbeat_ = now + timing_.interval;
+  next_heartbeat_ = now + timing_.heartbeat_interval;
   broadcast(now);
   events_.on_view_installed(previous, view_, removed);
 }
@@ -413,9 +408,10 @@ void Membership::tick_member(Instant now) {
     if (id != self_ && !heard_recently(id, now))
       silent += (silent.empty() ? "" : ", ") + std::to_string(id.value);
   if (!silent.empty()) {
-    enter_regroup(RegroupCause::heartbeat_timeout,
-                  "node " + silent + " was not heard for " + std::to_string(timing_.timeout.ms()) + " ms",
-                  now);
+    enter_regroup(
+        RegroupCause::heartbeat_timeout,
+        "node " + silent + " was not heard for " + std::to_string(timing_.heartbeat_timeout.ms()) + " ms",
+        now);
     return;
   }
   if (view_.owner == self_) {
@@ -446,7 +442,7 @@ void Membership::tick_member(Instant now) {
     bool other = view_.owner != self_ && quorum_.reaches();
     for (const auto& [id, incarnation] : view_.members)
       if (id != self_ && id != view_.owner && peers_[id].reaches_lun) other = true;
-    if (other && now - owner_degraded_since_ > Duration::seconds(3)) {
+    if (other && now - owner_degraded_since_ > owner_degraded_max) {
       enter_regroup(
           RegroupCause::quorum_unreachable_at_owner,
           "node " + std::to_string(view_.owner.value) + " does not reach the quorum LUN, another member does",
@@ -479,9 +475,9 @@ void Membership::on_time(Instant now) {
   renew_lease(now);
   // Nearly due ones go along with a step that takes place anyway, which is mostly a heartbeat of a peer: so
   // the nodes fall into step, and each wakes less often.
-  const Duration early = phase_ == Phase::member ? timing_.interval / 5 : Duration{};
+  const Duration early = phase_ == Phase::member ? heartbeat_early(timing_) : Duration{};
   if (now >= next_heartbeat_ - early) {
-    Duration pace = regroup_ ? timing_.regroup_tick : timing_.interval;
+    Duration pace = regroup_ ? regroup_tick : timing_.heartbeat_interval;
     next_heartbeat_ = now + pace;
     broadcast(now);
   }
@@ -493,7 +489,8 @@ Instant Membership::next_deadline() const {
   if (phase_ == Phase::member)
     for (const auto& [id, incarnation] : view_.members) {
       auto it = peers_.find(id);
-      if (id != self_ && it != peers_.end()) next = std::min(next, it->second.last_heard + timing_.timeout);
+      if (id != self_ && it != peers_.end())
+        next = std::min(next, it->second.last_heard + timing_.heartbeat_timeout);
     }
   return next;
 }
@@ -526,7 +523,7 @@ void Membership::leave(const std::string& reason, Instant now) {
   regroup_.reset();
   leave_at_ = {};
   must_leave_told_ = true;
-  next_heartbeat_ = now + timing_.interval;
+  next_heartbeat_ = now + timing_.heartbeat_interval;
   broadcast(now);
 }
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "core/properties/timing_settings.h"
 #include "core/quorum/quorum_manager.h"
 #include "proto/wire.pb.h"
 
@@ -49,16 +50,6 @@ enum class RegroupCause : uint8_t {
   configuration
 };
 const char* to_string(RegroupCause cause);
-
-struct MembershipTiming {
-  Duration interval = Duration::milliseconds(100);
-  Duration timeout = Duration::milliseconds(1000);
-  Duration lease_margin = Duration::milliseconds(300);
-  Duration quorum_stall_max = Duration::seconds(20);
-  Duration regroup_tick = Duration::milliseconds(10);
-  Duration manners_step = Duration::milliseconds(150);
-  Duration lease() const { return timeout + lease_margin; }
-};
 
 class MembershipEvents {
  public:
@@ -102,8 +93,8 @@ struct PeerInfo {
 
 class Membership {
  public:
-  Membership(NodeId self, Incarnation incarnation, std::string name, MembershipTiming timing,
-             QuorumManager& quorum, MembershipEvents& events);
+  Membership(NodeId self, Incarnation incarnation, std::string name, Timing timing, QuorumManager& quorum,
+             MembershipEvents& events);
 
   void start(Instant now);
   // False: nothing new, as it came over another network before.
@@ -121,7 +112,7 @@ class Membership {
   // Begins to leave: says so to everybody. `resources_ended` may follow later.
   void leave(const std::string& reason, Instant now);
   void resources_ended(Instant now);
-  void set_timing(const MembershipTiming& timing, Instant now);
+  void set_timing(const Timing& timing, Instant now);
   // Why this node must stay outside; "" = nothing. It neither forms nor asks to join meanwhile.
   void set_obstacle(std::string why) { obstacle_ = std::move(why); }
   void set_load(wire::Load load) { load_ = load; }
@@ -137,7 +128,7 @@ class Membership {
   const View& view() const { return view_; }
   bool is_owner() const { return phase_ == Phase::member && view_.owner == self_; }
   const std::map<NodeId, PeerInfo>& peers() const { return peers_; }
-  const MembershipTiming& timing() const { return timing_; }
+  const Timing& timing() const { return timing_; }
   RegroupCause last_cause() const { return last_cause_; }
   // The working lease: what no reservation guards may run until then (own clock). Never when not a member.
   Instant lease_until() const { return lease_until_; }
@@ -216,7 +207,7 @@ class Membership {
   NodeId self_;
   Incarnation incarnation_;
   std::string name_;
-  MembershipTiming timing_;
+  Timing timing_;
   QuorumManager& quorum_;
   MembershipEvents& events_;
   Phase phase_ = Phase::joining;

@@ -6,12 +6,9 @@
 #include "base/mutant.h"
 #include "core/membership/clique.h"
 #include "core/membership/membership.h"
+#include "core/properties/bounds.h"
 
 namespace holdfast::core {
-namespace {
-// How long a joining node is waited for in a regroup: it must not hold up the members.
-constexpr Duration joiner_patience = Duration::milliseconds(200);
-}  // namespace
 
 void Membership::enter_regroup(RegroupCause cause, const std::string& detail, Instant now,
                                const std::function<void(Regroup&)>& prepare) {
@@ -32,7 +29,7 @@ void Membership::enter_regroup(RegroupCause cause, const std::string& detail, In
   for (const auto& [id, peer] : peers_)
     if (view_.contains(id, peer.incarnation) && peer.going) regroup_->given_up.add(id);
   if (prepare) prepare(*regroup_);
-  next_heartbeat_ = now + timing_.regroup_tick;
+  next_heartbeat_ = now + regroup_tick;
   settle(now);
   broadcast(now);
   tick_regroup(now);  // a node that is alone decides at once
@@ -146,11 +143,11 @@ void Membership::settle(Instant now) {
 
 void Membership::tick_regroup(Instant now) {
   if (!regroup_) return;
-  if (now - regroup_->begun > timing_.quorum_stall_max) {
+  if (now - regroup_->begun > regroup_give_up(timing_)) {
     if (regroup_->guest)
       regroup_.reset();
     else
-      must_leave("the regroup did not end within " + std::to_string(timing_.quorum_stall_max.ms()) + " ms (" +
+      must_leave("the regroup did not end within " + std::to_string(regroup_give_up(timing_).ms()) + " ms (" +
                      phase_reason_ + ")",
                  now);
     return;
@@ -159,8 +156,8 @@ void Membership::tick_regroup(Instant now) {
   if (regroup_->guest) {
     bool anybody = false;
     for (const auto& [id, at] : regroup_->heard_at)  // of the members: other guests may wait as we do
-      anybody = anybody || (now - at < timing_.timeout && peers_[id].epoch == regroup_->base);
-    if (!anybody && now - regroup_->begun > timing_.timeout) {
+      anybody = anybody || (now - at < timing_.heartbeat_timeout && peers_[id].epoch == regroup_->base);
+    if (!anybody && now - regroup_->begun > timing_.heartbeat_timeout) {
       regroup_.reset();  // the members dropped us, or died
       return;
     }
@@ -219,7 +216,7 @@ void Membership::close_and_nominate(Instant now) {
       events_.trace("pruned: " + holdfast::to_string(set) + " stay");
     }
     if (leave_at_.is_never()) {
-      leave_at_ = now + timing_.timeout + Duration::seconds(1);
+      leave_at_ = now + pruned_max(timing_);
       leave_reason_ =
           "pruned: this node does not hear every member, nodes " + holdfast::to_string(set) + " stay";
     }
@@ -242,7 +239,7 @@ void Membership::close_and_nominate(Instant now) {
     }
     NodeId nominee{current.owner()};
     bool nominee_useless = !regroup_->rows[nominee].reaches_lun && !(reaching() & set).empty() &&
-                           now - regroup_->nominated_at > Duration::seconds(3);
+                           now - regroup_->nominated_at > nominee_patience;
     if (same && named == set && current.epoch() >= promised && !nominee_useless) return;
   }
   NodeSet fit = reaching() & stay;
@@ -299,10 +296,10 @@ Duration Membership::manners(NodeSet set) const {
                       (owner->second.going || owner->second.incarnation != view_.members.at(view_.owner));
     const auto& seen = quorum_.observation();
     const bool in_set = set.contains(view_.owner);
-    const bool stale = !seen || seen->read_at - seen->changed_at > Duration::milliseconds(400);
+    const bool stale = !seen || seen->read_at - seen->changed_at > beacon_stale_after;
     if (!gone && !in_set && !stale) ++steps;
   }
-  return timing_.manners_step * steps;
+  return manners_step * steps;
 }
 
 void Membership::contest_if_all_accepted(Instant now) {
@@ -320,7 +317,7 @@ void Membership::contest_if_all_accepted(Instant now) {
     request.predecessors.push_back({Epoch{p.epoch()}, NodeId{p.owner()}});
   request.configured = events_.configured();
   request.manners = manners(view.set());
-  request.patience = Duration::seconds(2);
+  request.patience = arbitration_patience;
   events_.trace("contests the quorum for " + view.text() +
                 (request.manners.ns ? " after " + std::to_string(request.manners.ms()) + " ms" : ""));
   (void)now;
@@ -340,7 +337,7 @@ void Membership::on_arbitrated(const ArbitrationResult& result, Instant now) {
       phase_ = Phase::joining;
       phase_reason_ = "could not form a cluster: " + result.reason;
       found_holder_ = result.outcome == Outcome::lost ? result.holder : ReservationKey{};
-      form_blocked_until_ = now + Duration::seconds(1);
+      form_blocked_until_ = now + forming_pause;
       started_at_ = now;
     }
     return;

@@ -117,43 +117,5 @@ TEST(Properties, NumbersStayInTheirRange) {
   EXPECT_EQ(property_number(tree, "cluster", Scope::cluster, "HeartbeatIntervalMs"), 20u);
 }
 
-TEST(Timing, ReadsTheTreeAndHoldsTheRules) {
-  Tree tree;
-  EXPECT_EQ(timing_from(tree), Timing{});
-  tree.apply(Edit().set("cluster", "HeartbeatIntervalMs", uint64_t{400}).done(), Sequence{1});
-  auto bad = check_timing(timing_from(tree));
-  ASSERT_FALSE(bad);
-  EXPECT_EQ(bad.error().text(),
-            "HeartbeatTimeoutMs of 1000 ms is too short: at least 1200 ms is needed, three times "
-            "HeartbeatIntervalMs, so "
-            "that two lost datagrams are no failure (change both in one command)");
-  Timing slow{.quorum_stall_max = Duration::seconds(2)};
-  EXPECT_EQ(timing_fault(slow), TimingFault::stall_below_two_leases);
-}
-
-// Every legal combination keeps the order on which safety rests; every default of the table equals Timing{}.
-TEST(Timing, EveryLegalCombinationIsOrdered) {
-  size_t legal = 0;
-  for (int64_t interval : {20, 50, 100, 500, 2000})
-    for (int64_t timeout : {150, 300, 1000, 6000, 30000})
-      for (int64_t margin : {50, 100, 300, 5000})
-        for (int64_t stall : {2000, 20000, 60000})
-          for (int64_t silence : {500, 2000, 30000}) {
-            Timing t{Duration::milliseconds(interval),
-                     Duration::milliseconds(timeout),
-                     Duration::milliseconds(margin),
-                     Duration::milliseconds(stall),
-                     Duration::seconds(60),
-                     Duration::milliseconds(silence)};
-            if (timing_fault(t) != TimingFault::none) continue;
-            ++legal;
-            EXPECT_GT(takeover_wait(t), lease(t));
-            EXPECT_GT(gate_held_max(t), regroup_max(t) + t.quorum_stall_max);
-            EXPECT_GT(address_lifetime(t), t.monitor_silence);
-            EXPECT_GT(starved_after(t), t.heartbeat_interval);
-          }
-  EXPECT_GT(legal, 100u);
-}
-
 }  // namespace
 }  // namespace holdfast::core

@@ -5,7 +5,7 @@
 #include <iterator>
 
 #include "core/properties/property.h"
-#include "core/properties/timing.h"
+#include "core/properties/timing_settings.h"
 
 namespace holdfast::core {
 namespace {
@@ -43,7 +43,12 @@ constexpr uint64_t in_ms(Duration d) {
 
 constexpr Scope C = Scope::cluster, N = Scope::node, G = Scope::group, R = Scope::resource,
                 P = Scope::parameter;
-constexpr Timing timing;
+// A timing property of the cluster.
+constexpr Property timed(std::string_view name, Duration Timing::*member, std::string_view help) {
+  return number(C, name, in_ms(Timing{}.*member), help)
+      .range(in_ms(timing_least.*member), in_ms(timing_most.*member))
+      .in("ms");
+}
 
 // clang-format off
 constexpr Property table[] = {
@@ -52,12 +57,12 @@ constexpr Property table[] = {
   text(C, "Description", "", "free text for people"),
   number(C, "FunctionalLevel", 0, "highest version whose updates may be issued").by("holdfast cluster upgrade"),
   boolean(C, "Maintenance", false, "monitoring goes on, actions do not").by("holdfast cluster maintenance"),
-  number(C, "HeartbeatIntervalMs", in_ms(timing.heartbeat_interval), "time between two heartbeats on a network (was 1200)").range(20, 2000).in("ms"),
-  number(C, "HeartbeatTimeoutMs", in_ms(timing.heartbeat_timeout), "silence after which a node counts as lost (was 7200)").range(150, 30000).in("ms"),
-  number(C, "LeaseMarginMs", in_ms(timing.lease_margin), "what a node may still act after its timeout").range(50, 5000).in("ms"),
-  number(C, "QuorumStallMaxMs", in_ms(timing.quorum_stall_max), "how long the quorum LUN may not answer before everything stops").range(2000, 60000).in("ms"),
-  number(C, "UpdateTimeoutMs", in_ms(timing.update_timeout), "a member that does not acknowledge an update for so long is removed").range(500, 60000).in("ms"),
-  number(C, "MonitorSilenceMs", in_ms(timing.monitor_silence), "resource monitors end everything when the service is silent for so long; read when the service starts").range(500, 30000).in("ms").next_online(),
+  timed("HeartbeatIntervalMs", &Timing::heartbeat_interval, "time between two heartbeats on a network (was 1200)"),
+  timed("HeartbeatTimeoutMs", &Timing::heartbeat_timeout, "silence after which a node counts as lost (was 7200)"),
+  timed("LeaseMarginMs", &Timing::lease_margin, "what a node may still act after its timeout"),
+  timed("QuorumStallMaxMs", &Timing::quorum_stall_max, "how long the quorum LUN may not answer before everything stops"),
+  timed("UpdateTimeoutMs", &Timing::update_timeout, "a member that does not acknowledge an update for so long is removed"),
+  timed("MonitorSilenceMs", &Timing::monitor_silence, "resource monitors end everything when the service is silent for so long; read when the service starts").next_online(),
   number(C, "ClusterEnforcedAntiAffinity", 0, "1: groups that share an anti-affinity class never share a node").range(0, 1),
   number(C, "QuorumArbitrationTimeMax", 20, "limit of an arbitration").range(1, 3600).in("s").reserved(),
   number(C, "ClusterGroupWaitDelay", 120, "wait for preferred owners at the start of the cluster").range(0, 3600).in("s").reserved(),
@@ -139,11 +144,11 @@ constexpr Property table[] = {
   of("ip-address", text(P, "SubnetMask", "", "IPv4: 255.255.255.0; or give PrefixLength")),
   of("ip-address", number(P, "PrefixLength", 0, "bits of the network; absent: 24 for IPv4, 64 for IPv6").none().range(1, 128).in("bit")),
   of("ip-address", text(P, "Network", "", "interface; empty: the one whose subnet holds the address")),
-  of("ip-address", number(P, "ValidLifetime", 2, "the kernel removes the address when it was not refreshed for so long").range(1, 3600).in("s")),
+  of("ip-address", number(P, "ValidLifetime", in_ms(address_lifetime_default) / 1000, "the kernel removes the address when it was not refreshed for so long").range(1, 3600).in("s")),
   of("ip-address", number(P, "RefreshInterval", 0, "time between refreshes; absent: a quarter of ValidLifetime, at most 500").none().range(50, 1'800'000).in("ms")),
-  of("ip-address", number(P, "ProbeCount", 3, "duplicate probes before the address is taken").range(0, 20)),
-  of("ip-address", number(P, "ProbeInterval", 20, "time between two probes").range(1, 2000).in("ms")),
-  of("ip-address", number(P, "AwaitConflict", 3000, "an address that still answers is awaited so long, then taken").range(0, 600000).in("ms")),
+  of("ip-address", number(P, "ProbeCount", address_probe_count, "duplicate probes before the address is taken").range(0, 20)),
+  of("ip-address", number(P, "ProbeInterval", in_ms(address_probe_interval), "time between two probes").range(1, 2000).in("ms")),
+  of("ip-address", number(P, "AwaitConflict", in_ms(address_conflict_wait), "an address that still answers is awaited so long, then taken").range(0, 600000).in("ms")),
   of("ip-address", number(P, "AnnounceCount", 5, "announcements after it was taken").range(0, 100)),
   of("ip-address", number(P, "AnnounceInterval", 500, "time between two announcements").range(10, 60000).in("ms")),
   of("ip-address", boolean(P, "FailOnCarrierLoss", true, "fails when its interface loses the carrier")),

@@ -250,7 +250,8 @@ Task<void> QuorumManager::arbitration_job(ArbitrationRequest request) {
     }
     ++result.retries;
     result.retry_reason = lane_.last_error.empty() ? "something changed meanwhile" : lane_.last_error;
-    co_await lane_.sleep(Duration::milliseconds(lane_.open && rounds < 10 ? 1 : 100));
+    co_await lane_.sleep(lane_.open && rounds < arbitration_quick_rounds ? arbitration_pause_quick
+                                                                         : arbitration_pause);
   }
   if (result.outcome != ArbitrationResult::Outcome::won && keyed()) {
     co_await simple(LunOp::Kind::register_key, key_, ReservationKey{});

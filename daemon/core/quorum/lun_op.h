@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "base/time.h"
+#include "core/properties/bounds.h"
 
 namespace holdfast::core {
 
@@ -37,7 +38,7 @@ struct LunOp {
   // write: then read the reservation as well, unless the session was lost. The result's code is that of the
   // write when `holder_known`, else that of the reading.
   bool then_read_reservation = false;
-  Duration deadline = Duration::milliseconds(2000);
+  Duration deadline = lun_command_max;
 };
 
 struct LunResult {

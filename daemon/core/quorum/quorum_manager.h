@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/log/layout.h"
+#include "core/properties/bounds.h"
 #include "core/quorum/lun_lane.h"
 #include "proto/wire.pb.h"
 
@@ -77,10 +78,10 @@ class QuorumManager {
     uint16_t tag = 0;
     NodeId self;
     Incarnation incarnation;
-    Duration beacon_interval = Duration::milliseconds(200);
-    Duration watch_interval = Duration::milliseconds(500);
-    Duration op_deadline = Duration::milliseconds(2000);
-    Duration open_deadline = Duration::milliseconds(1000);
+    Duration beacon_interval = core::beacon_interval;
+    Duration watch_interval = core::watch_interval;
+    Duration op_deadline = lun_command_max;
+    Duration open_deadline = lun_open_max;
   };
   QuorumManager(Config config, LunLane& lane, QuorumEvents& events);
 

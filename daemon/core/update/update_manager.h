@@ -19,6 +19,7 @@
 #include "core/database/tree.h"
 #include "core/log/log_manager.h"
 #include "core/membership/membership.h"
+#include "core/properties/bounds.h"
 
 namespace holdfast::core {
 
@@ -39,10 +40,9 @@ class UpdateEvents {
 class UpdateManager {
  public:
   struct Limits {
-    Duration ack_timeout = Duration::seconds(5);       // a member slower than this is removed
-    Duration request_timeout = Duration::seconds(30);  // a caller waits at most this long
-    Duration hold_timeout =
-        Duration::seconds(15);  // a request waits this long for the quorum before it is refused
+    Duration ack_timeout = Timing{}.update_timeout;  // a member slower than this is removed
+    Duration request_timeout = request_max;          // a caller waits at most this long
+    Duration hold_timeout = request_hold_max;        // a request waits this long for the quorum
     size_t in_flight_max = 1024;
     // What is ordered and not committed may have to go into one record of the log when the next view recovers
     // (record_bytes_max), with one more transaction on top. Beyond it requests wait.
