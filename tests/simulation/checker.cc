@@ -15,7 +15,9 @@ constexpr uint64_t trees_every = 32;
 }  // namespace
 
 Checker::Checker(const Scheduler& time, int nodes)
-    : time_(time), epoch_of_node_(static_cast<size_t>(nodes) + 1, 0) {}
+    : time_(time),
+      epoch_of_node_(static_cast<size_t>(nodes) + 1, 0),
+      newest_(static_cast<size_t>(nodes) + 1) {}
 
 void Checker::broken(const std::string& what) {
   if (failed_) return;
@@ -30,6 +32,9 @@ void Checker::after_step(int node, const core::Core& core) {
   if (view.epoch.value == known) return;
   known = view.epoch.value;
   if (known == 0) return;
+  if (!damaged_ && epoch_on_lun && known > epoch_on_lun())
+    broken("I1: node " + std::to_string(node) + " is in view " + view.text() +
+           ", and the superblock names epoch " + std::to_string(epoch_on_lun()));
   if (known > epoch_) {
     epoch_ = known;
     if (damaged_) {
@@ -46,8 +51,16 @@ void Checker::after_step(int node, const core::Core& core) {
 void Checker::committed(int node, const core::Core& core, const core::Output::ReplicaWrite& write) {
   core.check_configured();
   const uint64_t sequence = core.updates().committed().value;
-  if (write.update) {
-    wire::Update update = *write.update;
+  Newest& newest = newest_[static_cast<size_t>(node)];
+  if (!write.update) {
+    newest = {sequence, 0};
+  } else {
+    const wire::Update& update = *write.update;
+    if (newest.sequence + 1 == update.sequence() && update.epoch() < newest.epoch)
+      broken("I2: on node " + std::to_string(node) + " update " + std::to_string(update.sequence()) +
+             " of epoch " + std::to_string(update.epoch()) + " follows on one of epoch " +
+             std::to_string(newest.epoch));
+    newest = {update.sequence(), update.epoch()};
     auto [it, fresh] = updates_.emplace(update.sequence(), hash(update.SerializeAsString()));
     if (!fresh && it->second != hash(update.SerializeAsString()))
       broken("I2: update " + std::to_string(update.sequence()) + " is another one on node " +
@@ -87,8 +100,9 @@ void Checker::nobody_guards(const void* disk) {
 
 void Checker::acquired(const void* disk, int node, uint64_t generation) {
   Owner& owner = owners_[disk];
-  if (generation < owner.generation ||
-      (generation == owner.generation && owner.node != 0 && owner.node != node))
+  // A disk that forgot takes whoever believes to own it, such as a node that slept while it was removed.
+  if (owner.guarded && (generation < owner.generation ||
+                        (generation == owner.generation && owner.node != 0 && owner.node != node)))
     broken("I3: node " + std::to_string(node) + " acquired a disk as generation " +
            std::to_string(generation) + " after node " + std::to_string(owner.node) + " as " +
            std::to_string(owner.generation));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -22,9 +23,14 @@ class Checker {
   const bool& failed() const { return failed_; }
   void broken(const std::string& what);
 
-  // I1: one view for an epoch; and every manager's own invariants.
+  // What the superblock on the quorum LUN says; asked when a view is new somewhere.
+  std::function<uint64_t()> epoch_on_lun;
+
+  // I1: one view for an epoch, and none that the superblock does not name, or has named; and every manager's
+  // own invariants.
   void after_step(int node, const core::Core& core);
-  // I2: the same sequence is the same update everywhere, and leaves the same tree.
+  // I2: the same sequence is the same update everywhere, and leaves the same tree. What an older view ordered
+  // never follows on what a newer one ordered.
   void committed(int node, const core::Core& core, const core::Output::ReplicaWrite& write);
   // I3: an address is served by one node.
   void address(const std::string& address, int node, bool present, bool excused);
@@ -53,6 +59,10 @@ class Checker {
   std::map<uint64_t, std::string> views_;
   std::map<uint64_t, uint64_t> updates_;  // sequence -> hash of what it does
   std::map<uint64_t, uint32_t> trees_;    // sequence -> digest
+  struct Newest {
+    uint64_t sequence = 0, epoch = 0;
+  };
+  std::vector<Newest> newest_;  // update, by node
   struct Serving {
     std::set<int> nodes, excused;
   };

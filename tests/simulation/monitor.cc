@@ -102,7 +102,7 @@ bool Monitor::lease_valid() const {
 void Monitor::watch() {
   Instant next = ending_ ? ending_since_ + ending_max : last_frame_ + silence_max;
   if (mutant(Mutant::silence_ignored) && !ending_) next = Instant::infinite();
-  if (!lapsed_) next = std::min(next, lease_until_);
+  if (!lapsed_ && !mutant(Mutant::lapsed_lease_ignored)) next = std::min(next, lease_until_);
   if (watched_until_ <= next) return;
   watched_until_ = next;
   const Instant at = std::max(machine_.to_world(next), time_.now()) + Duration{1};

@@ -39,6 +39,13 @@ class Author {
     if (random_.chance(15))
       add("resources " + below(60) + " " + below(100) + " " + below(20) + " " + below(10));
     if (random_.chance(4)) flood();
+    if (random_.chance(25)) longer_lease();
+    if (random_.chance(45)) {
+      const int64_t begun = at_;
+      at_ += static_cast<int64_t>(random_.below(15'000));
+      scene();
+      at_ = begun;
+    }
     while (at_ < plan_.length_ms) {
       at_ += 1 + static_cast<int64_t>(random_.below(2 * pause_ms));
       something();
@@ -231,6 +238,142 @@ class Author {
     for (int64_t part = 0; part < 4; ++part)
       add("flood " + node(any()) + " " + std::to_string(20 + random_.below(60)) + " 60000",
           later + part * 1500);
+  }
+
+  // The wait for the lease of a removed node becomes long, and groups come back to whom they prefer.
+  void longer_lease() {
+    add("command 1 CLUSTER_SET - - LeaseMarginMs=" + std::to_string(500 + random_.below(2500)));
+    for (int d = 1; d <= plan_.world.disks; ++d)
+      add("command 1 GROUP_SET g" + std::to_string(d) + " - AutoFailbackType=1 PreferredOwners=n" +
+          node(any()));
+  }
+
+  // Several faults in an order that asks one question of the protocol. Fate alone finds it rarely; here it
+  // has the timing left, and everything else that goes on.
+  void scene() {
+    const int who = any(), other = who % n_ + 1;
+    switch (random_.below(8)) {
+      case 0:
+        return old_echoes(who);
+      case 1:
+        return latecomer(who, other);
+      case 2:
+        return sleeper(who);
+      case 3:
+        return cold_partition();
+      case 4:
+        return slow_mover(who);
+      case 5:
+        return lost_record();
+      case 6:
+        return amnesia(who);
+      default:
+        return orphans(who);
+    }
+  }
+  int64_t within(uint64_t ms) { return static_cast<int64_t>(random_.below(ms)); }
+  void cut_off(int who, int64_t later_ms) {
+    for (int id = 1; id <= n_; ++id) {
+      if (id == who) continue;
+      add("cut " + node(who) + " " + node(id) + " all", later_ms);
+      add("cut " + node(id) + " " + node(who) + " all", later_ms);
+    }
+  }
+  std::string quorum_or_disk() { return random_.chance(50) ? "quorum" : "1"; }
+
+  // A node is no longer heard, and what the others said before arrives late: how old is its lease?
+  void old_echoes(int who) {
+    const int64_t late = 100 + within(1400);
+    for (int id = 1; id <= n_; ++id) {
+      if (id == who) continue;
+      add("clog " + node(id) + " " + node(who) + " " + std::to_string(late));
+      add("cut " + node(who) + " " + node(id) + " all", within(200));
+      add("cut " + node(id) + " " + node(who) + " all", late);
+    }
+    add("heal-network", late + 3000 + within(4000));
+  }
+
+  // A node joins just after another was removed, and gets what that one may still run.
+  void latecomer(int who, int removed) {
+    add("kill-all " + node(who));
+    add("command " + node(removed % n_ + 1) + " GROUP_SET " + group() +
+            " - AutoFailbackType=1 PreferredOwners=n" + node(who),
+        100);
+    cut_off(removed, 1500 + within(1000));
+    add("start " + node(who), 1500 + within(2500));
+    add("heal-network", 8000);
+  }
+
+  // The last member sleeps until the others have formed without it, and wakes up where it does not hear them.
+  void sleeper(int who) {
+    const int64_t asleep = 23'500 + within(6000);  // its beacon has to stand still for 21.3 s
+    for (int id = 1; id <= n_; ++id)
+      if (id != who) add("kill-all " + node(id), 300 + within(500));
+    cut_off(who, 3000);
+    add("pause " + node(who) + " " + std::to_string(asleep), 3500 + within(300));
+    for (int id = 1; id <= n_; ++id)
+      if (id != who) add("start " + node(id), 3600 + within(400));
+    add("heal-network", 3500 + asleep + 3000);
+  }
+
+  // Everybody starts and is on its own when one has just formed; the others reach the LUN a moment later.
+  void cold_partition() {
+    const int64_t at = 2000 + within(500);
+    const int first = random_.chance(70) ? n_ : any();
+    for (int id = 1; id <= n_; ++id) {
+      add("kill-all " + node(id));
+      if (id != first) {
+        add("lun-cut quorum " + node(id));
+        add("lun-mend quorum " + node(id), at + within(900));
+      }
+      add("start " + node(id), 300 + within(100));
+    }
+    for (int id = 1; id <= n_; ++id) cut_off(id, at);
+    add("heal-network", at + 5000);
+  }
+
+  // A node that is to take a disk stands still between two of its commands, while another one takes it.
+  void slow_mover(int who) {
+    add("lun-faults 1 0 900");
+    add("command " + node(any()) + " GROUP_MOVE g1 n" + node(who));
+    const int64_t at = 200 + within(3000);
+    add("pause " + node(who) + " " + std::to_string(3000 + within(5000)), at);
+    add("lun-faults 1 0 0", at);
+  }
+
+  // A record of the log was never written, the one behind it was; everybody dies, twice.
+  void lost_record() {
+    damages_ = false;
+    for (int64_t i = 0; i < 60; ++i) add("update " + node(any()), i * 5);
+    add("damage quorum lose", within(60));
+    for (int64_t at : {310, 4800})
+      for (int id = 1; id <= n_; ++id) {
+        add("kill-all " + node(id), at + within(40));
+        add("start " + node(id), at + 300);
+      }
+  }
+
+  // The target forgets who may write, and puts down what was under way, while its owner is cut off.
+  void amnesia(int who) {
+    const std::string which = quorum_or_disk();
+    add("lun-faults " + which + " 0 0 " + std::to_string(300 + random_.below(700)));
+    for (int64_t i = 0; i < 8; ++i) add("update " + node(who), 100 + i * 150);
+    cut_off(who, within(1000));
+    add("restart-target " + which + (random_.chance(70) ? " forgotten" : " kept") + " writes",
+        200 + within(2500));
+    add("lun-faults " + which + " 0 0 0", 3000);
+    add("heal-network", 6000 + within(3000));
+  }
+
+  // An update is with some of the members when its owner dies.
+  void orphans(int who) {
+    add("clog " + node(who) + " " + node(who % n_ + 1) + " 1500");
+    if (random_.chance(50)) add("lun-faults quorum 0 800");
+    for (int64_t i = 0; i < 6; ++i) add("update " + node(any()), i * 20);
+    add((random_.chance(50) ? "kill-all " : "power-off ") + node(who), 40 + within(150));
+    add("lun-faults quorum 0 0", 600);
+    add("power-on " + node(who), 4000);
+    add("start " + node(who), 4100);
   }
 
   // The composition of the cluster changes.

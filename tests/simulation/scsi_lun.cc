@@ -1,13 +1,29 @@
 #include "simulation/scsi_lun.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 namespace holdfast::sim {
+namespace {
+
+// Not from the heap, which would have to clear all of it.
+char* pages(uint64_t bytes) {
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) {
+    perror("holdfast-sim: no memory for a LUN");
+    abort();
+  }
+  return static_cast<char*>(p);
+}
+
+}  // namespace
 
 ScsiLun::ScsiLun(uint64_t bytes, TargetKind kind)
-    : kind_(kind), bytes_(bytes), medium_(static_cast<char*>(calloc(1, bytes)), free) {}
+    : kind_(kind), bytes_(bytes), medium_(pages(bytes), [bytes](char* p) { munmap(p, bytes); }) {}
 
 bool ScsiLun::attentive(Nexus nexus) {
   auto it = attention_.find(nexus);
@@ -152,8 +168,8 @@ std::vector<ReservationKey> ScsiLun::keys() const {
   return out;
 }
 
-void ScsiLun::restart(const Image* image) {
-  flying_.clear();
+void ScsiLun::restart(const Image* image, bool writes_survive) {
+  if (!writes_survive) flying_.clear();
   keys_ = image ? image->keys : std::map<Nexus, ReservationKey>{};
   holder_ = image ? image->holder : 0;
   hold_ = image ? image->hold : Hold::none;

@@ -77,15 +77,15 @@ class ScsiLun {
   std::vector<ReservationKey> keys() const;
   uint32_t generation() const { return generation_; }
 
-  // The target restarts: what is in flight is gone. `image`: the reservations it comes back with, null =
-  // none.
+  // The target restarts. `image`: the reservations it comes back with, null = none. What is in flight is
+  // gone, unless the other half of a redundant controller has it and puts it down.
   struct Image {
     std::map<Nexus, ReservationKey> keys;
     Nexus holder = 0;
     Hold hold = Hold::none;
   };
   Image image() const { return {keys_, holder_, hold_}; }
-  void restart(const Image* image);
+  void restart(const Image* image, bool writes_survive = false);
 
   // Straight at the medium, for formatting and for damage.
   void poke(uint64_t offset_bytes, const std::string& data);
@@ -100,7 +100,7 @@ class ScsiLun {
 
   TargetKind kind_;
   uint64_t bytes_;
-  std::unique_ptr<char, void (*)(void*)> medium_;  // pages of it exist only when they were written
+  std::unique_ptr<char, std::function<void(char*)>> medium_;  // pages of it exist only when they were written
   std::map<Nexus, ReservationKey> keys_;
   std::map<Nexus, bool> attention_;
   Nexus holder_ = 0;

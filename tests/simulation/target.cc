@@ -53,16 +53,16 @@ void Target::thaw() {
   for (auto& command : std::exchange(waiting_, {})) command();
 }
 
-void Target::restart(Memory memory) {
+void Target::restart(Memory memory, bool writes_survive) {
   ++boots_;
   frozen_ = false;
   waiting_.clear();
   // What was on its way to the medium may be there in part.
   for (uint64_t id : lun.flying())
-    if (random_.chance(30)) lun.land(id, static_cast<double>(random_.below(9)) / 8);
+    if (!writes_survive && random_.chance(30)) lun.land(id, static_cast<double>(random_.below(9)) / 8);
   const ScsiLun::Image now = lun.image();
   const ScsiLun::Image* image = memory == Memory::kept ? &now : memory == Memory::stale ? &stale_ : nullptr;
-  lun.restart(image);
+  lun.restart(image, writes_survive);
 }
 
 // Everybody who waits is told that the session is gone.
@@ -122,7 +122,8 @@ void Session::write(uint64_t offset_bytes, std::string data, std::string by, Dur
         target.time().after(target.landing(), [&target, boot, id, ticket] {
           target.arrive([&target, boot, id, ticket] {
             // Aborted, or gone with a restart: nobody is told.
-            if (boot == target.boots() && target.land(id)) answer(ticket, Scsi::good);
+            const bool landed = target.land(id);
+            if (landed && boot == target.boots()) answer(ticket, Scsi::good);
           });
         });
       },

@@ -42,9 +42,10 @@ class Target {
   void freeze() { frozen_ = true; }
   void thaw();
   bool frozen() const { return frozen_; }
-  // All sessions break. `memory`: what is left of the reservations.
+  // All sessions break. `memory`: what is left of the reservations. `writes_survive`: what was in flight
+  // still lands, unless a reset or an abort stops it.
   enum class Memory : uint8_t { kept, forgotten, stale };
-  void restart(Memory memory);
+  void restart(Memory memory, bool writes_survive = false);
   // What a restart with a stale memory comes back with.
   void remember() { stale_ = lun.image(); }
   uint64_t boots() const { return boots_; }

@@ -45,6 +45,10 @@ World::World(const WorldConfig& config)
     };
     disks_.push_back(std::move(disk));
   }
+  checker_.epoch_on_lun = [this] {
+    const core::HeadView head = core::decode_superblocks(quorum_->lun.peek(0, core::head_bytes));
+    return head.valid ? head.superblock.epoch() : 0;
+  };
   network_ = std::make_unique<Network>(time_, random_.next(), config.nodes, config.networks);
   std::set<int> known;
   for (int id = 1; id <= config.nodes; ++id) known.insert(id);
@@ -150,6 +154,8 @@ void World::monitor_died(int node) {
 }
 
 void World::said(int node, const std::string& text) {
+  if (!damaged_ && text.starts_with("life ended: the replica of this node cannot go on"))
+    checker_.broken("I2: node " + number(node) + ", though no medium lost anything: " + text);
   say("n" + std::to_string(node) + " " + text);
 }
 
@@ -316,13 +322,14 @@ bool World::act_on_disk(const std::string& verb, std::istream& words) {
     if (t->frozen()) return false;
     t->freeze();
     time_.after(Duration::milliseconds(ms), [t] { t->thaw(); });
-  } else if (verb == "restart-target") {  // TARGET kept|forgotten|stale
-    std::string memory;
-    words >> memory;
+  } else if (verb == "restart-target") {  // TARGET kept|forgotten|stale [writes]: what is in flight survives
+    std::string memory, writes;
+    words >> memory >> writes;
     if (memory != "kept") checker_.nobody_guards(t);
     t->restart(memory == "kept"    ? Target::Memory::kept
                : memory == "stale" ? Target::Memory::stale
-                                   : Target::Memory::forgotten);
+                                   : Target::Memory::forgotten,
+               writes == "writes");
   } else if (verb == "lun-cut" || verb == "lun-mend") {  // TARGET NODE
     int node = 0;
     words >> node;

@@ -214,7 +214,9 @@ void UpdateManager::bring_up_to_date(NodeId member, const wire::RecoveryReport& 
   uint64_t same_epoch = base_epoch;
   for (const auto& update : pending_)
     if (update.sequence() == has) same_epoch = update.epoch();
-  const bool known = mutant(Mutant::members_not_compared)
+  const bool unreported = mutant(Mutant::recovery_without_reports) && report.received_sequence() == 0;
+  if (unreported) has = base;
+  const bool known = mutant(Mutant::members_not_compared) || unreported
                          ? has >= base && has <= received_
                          : has >= base && has <= received_ && has != 0 &&
                                report.received_epoch() == same_epoch && report.committed_sequence() <= has;
