@@ -98,7 +98,7 @@ void Checker::nobody_guards(const void* disk) {
   owners_[disk].guarded = false;
 }
 
-void Checker::acquired(const void* disk, int node, uint64_t generation) {
+void Checker::acquired(const void* disk, int node, uint64_t kernel, uint64_t generation) {
   Owner& owner = owners_[disk];
   // A disk that forgot takes whoever believes to own it, such as a node that slept while it was removed.
   if (owner.guarded && (generation < owner.generation ||
@@ -106,13 +106,14 @@ void Checker::acquired(const void* disk, int node, uint64_t generation) {
     broken("I3: node " + std::to_string(node) + " acquired a disk as generation " +
            std::to_string(generation) + " after node " + std::to_string(owner.node) + " as " +
            std::to_string(owner.generation));
-  owner = {node, generation, true};
+  const bool stayed = owner.node == node && owner.kernel == kernel;
+  owner = {node, generation, true, kernel, stayed ? owner.since : generation};
 }
 
 void Checker::landed(const void* disk, int node, uint64_t generation) {
   auto it = owners_.find(disk);
   if (it != owners_.end() && !it->second.guarded) return;
-  if (it == owners_.end() || generation < it->second.generation || node != it->second.node)
+  if (it == owners_.end() || generation < it->second.since || node != it->second.node)
     broken("I3: a write of node " + std::to_string(node) + ", generation " + std::to_string(generation) +
            ", landed on a disk of " +
            (it == owners_.end() ? "nobody"

@@ -34,8 +34,10 @@ class Checker {
   void committed(int node, const core::Core& core, const core::Output::ReplicaWrite& write);
   // I3: an address is served by one node.
   void address(const std::string& address, int node, bool present, bool excused);
-  // I3: no write lands that is older than the present owner.
-  void acquired(const void* disk, int node, uint64_t generation);
+  // I3: no write lands that is older than the present owner. A kernel that owned the disk without a break may
+  // still write for its earlier generations: it mounts a device again only after the writes of the mount
+  // before.
+  void acquired(const void* disk, int node, uint64_t kernel, uint64_t generation);
   void landed(const void* disk, int node, uint64_t generation);
   // What nothing guards before the kernel's part exists. The monitor of a node is dead or stopped: an address
   // that it served lives on in the kernel until its lifetime ends. A target forgot who may write: its disk is
@@ -50,6 +52,8 @@ class Checker {
     int node = 0;
     uint64_t generation = 0;
     bool guarded = true;
+    uint64_t kernel = 0;  // counts the boots of the node
+    uint64_t since = 0;   // the generation from which on this kernel owned the disk
   };
   const Scheduler& time_;
   std::string failure_;

@@ -37,6 +37,7 @@ class Machine {
   uint64_t wall_offset_ms = 1'700'000'000'000ULL;
 
   bool powered() const { return powered_; }
+  uint64_t boots() const { return power_cycles_; }
   void power_off();
   void power_on() { powered_ = true; }
   // The whole machine stands still, its clock too.

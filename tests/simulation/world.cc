@@ -122,7 +122,7 @@ void World::disk_acquired(Target& target, int node, uint64_t generation) {
         checker_.broken("I3: node " + number(node) + " acquired a disk that member " + number(other) +
                         " still has mounted");
     }
-  checker_.acquired(&target, node, generation);
+  checker_.acquired(&target, node, machine(node).boots(), generation);
 }
 
 void World::after_step(int node) {
