@@ -300,6 +300,8 @@ def away(updates: int = 1000) -> None:
         began = time.monotonic()
         gone.start()
         wait_for("it forms alone", gone.is_member, 90)
+        # A member replays the log before it knows any group.
+        wait_for("it has recovered", lambda: any(g["name"] == "g" for g in gone.status()["groups"]), 30)
         group = gone.json("group", "show", "g")
         group = group[0] if isinstance(group, list) else group
         must(group["properties"].get("Description") == f"update {updates - 2}", f"it has {group['properties'].get('Description')}")
