@@ -24,6 +24,7 @@ struct File {
       Replica empty(path, [](const std::string&) { abort(); });
     }  // makes the tables
     HOLDFAST_ASSERT(sqlite3_open(path.c_str(), &handle) == SQLITE_OK);
+    sqlite3_busy_timeout(handle, 10'000);  // its thread may still be closing the file
     run("PRAGMA synchronous=OFF");
     atexit([] {
       sqlite3_close(the_one().handle);
