@@ -3,12 +3,6 @@
 namespace holdfast::sim {
 namespace {
 
-uint64_t hash(const std::string& text) {
-  uint64_t h = 14695981039346656037ULL;
-  for (unsigned char c : text) h = (h ^ c) * 1099511628211ULL;
-  return h;
-}
-
 // Comparing whole trees at every update would take most of the time.
 constexpr uint64_t trees_every = 32;
 
@@ -61,8 +55,11 @@ void Checker::committed(int node, const core::Core& core, const core::Output::Re
              " of epoch " + std::to_string(update.epoch()) + " follows on one of epoch " +
              std::to_string(newest.epoch));
     newest = {update.sequence(), update.epoch()};
-    auto [it, fresh] = updates_.emplace(update.sequence(), hash(update.SerializeAsString()));
-    if (!fresh && it->second != hash(update.SerializeAsString()))
+    bytes_.clear();
+    update.AppendToString(&bytes_);
+    const uint64_t hash = std::hash<std::string>{}(bytes_);
+    auto [it, fresh] = updates_.emplace(update.sequence(), hash);
+    if (!fresh && it->second != hash)
       broken("I2: update " + std::to_string(update.sequence()) + " is another one on node " +
              std::to_string(node));
     if (update.sequence() != sequence || sequence % trees_every != 0) return;

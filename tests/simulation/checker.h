@@ -62,6 +62,7 @@ class Checker {
   std::vector<uint64_t> epoch_of_node_;
   std::map<uint64_t, std::string> views_;
   std::map<uint64_t, uint64_t> updates_;  // sequence -> hash of what it does
+  std::string bytes_;                     // of the update at hand
   std::map<uint64_t, uint32_t> trees_;    // sequence -> digest
   struct Newest {
     uint64_t sequence = 0, epoch = 0;

@@ -21,15 +21,18 @@ class Scheduler {
   uint64_t steps() const { return steps_; }
 
  private:
+  // Small, since a heap moves them often; the functions stay in their slots.
   struct Item {
     Instant at;
     uint64_t order;
-    std::function<void()> what;
+    uint32_t slot;
     bool operator<(const Item& o) const { return at != o.at ? at > o.at : order > o.order; }
   };
   Instant now_{1'000'000'000'000};
   uint64_t order_ = 0, steps_ = 0;
   std::vector<Item> heap_;
+  std::vector<std::function<void()>> slots_;
+  std::vector<uint32_t> free_;
 };
 
 }  // namespace holdfast::sim

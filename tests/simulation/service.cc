@@ -82,13 +82,13 @@ void Service::begin_life() {
                           "10." + std::to_string(network) + ".0." + std::to_string(machine_.id)});
   core_ = std::make_unique<core::Core>(std::move(c));
   const std::string signature = QuorumWatch::signature(machine_.id, incarnation_);
-  disk_ = std::make_unique<QuorumPath>(quorum_, machine_.id, signature,
-                                       [this, process = process_](core::LunResult r) {
-                                         // Later: what the step does may end the path itself.
-                                         time_.after(Duration{0}, [this, process, r = std::move(r)] {
-                                           if (process == process_) deliver(core::LunCompleted{r});
-                                         });
-                                       });
+  disk_ = std::make_unique<QuorumPath>(
+      quorum_, machine_.id, signature, [this, process = process_](core::LunResult r) {
+        // Later: what the step does may end the path itself.
+        time_.after(Duration{0}, [this, process, r = std::move(r)]() mutable {
+          if (process == process_) deliver(core::LunCompleted{std::move(r)});
+        });
+      });
   network_.attach(machine_.id, incarnation_, this);
   network_.know(machine_.id, known_nodes());
   start_monitor();
@@ -107,8 +107,8 @@ void Service::start_monitor() {
     monitor_ = std::make_unique<Monitor>(
         time_, machine_, around_, faults_,
         [this, process = process_](monitor::FromMonitor message) {
-          time_.after(Duration::microseconds(50), [this, process, message = std::move(message)] {
-            if (process == process_ && running_) deliver(core::MonitorSaid{message});
+          time_.after(Duration::microseconds(50), [this, process, message = std::move(message)]() mutable {
+            if (process == process_ && running_) deliver(core::MonitorSaid{std::move(message)});
           });
         },
         [this, process = process_] {

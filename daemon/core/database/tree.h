@@ -50,10 +50,18 @@ class Tree {
   struct Key {
     std::map<std::string, Value, std::less<>> values;
     uint64_t changed_at = 0;
+
+    // nullptr when absent; typed: the fallback when it is absent or of another kind.
+    const Value* find(std::string_view name) const;
+    std::string text(std::string_view name, std::string_view fallback = {}) const;
+    uint64_t number(std::string_view name, uint64_t fallback = 0) const;
+    std::vector<std::string> list(std::string_view name) const;
   };
 
   // nullptr when absent. The pointer lives until the next apply().
   const Key* find(std::string_view path) const;
+  // One without values when it is absent: for who reads several values of a key.
+  const Key& key(std::string_view path) const;
   const Value* find_value(std::string_view path, std::string_view name) const;
   bool exists(std::string_view path) const { return find(path) != nullptr; }
 

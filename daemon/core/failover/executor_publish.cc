@@ -75,14 +75,13 @@ void Executor::add_states(Edit& edit, std::string& what, const GroupFacts& group
   for (const auto& name : resources) {
     const Local& local = locals_.at(name);
     const std::string path = resource_path(name);
+    const Tree::Key& key = tree.key(path);
     const uint64_t state = published_state(local);
-    const bool current =
-        tree.number(path, "StateGeneration") == group.generation && tree.find_value(path, "State");
-    const uint64_t known =
-        current ? tree.number(path, "State") : static_cast<uint64_t>(ResourceState::offline);
+    const bool current = key.number("StateGeneration") == group.generation && key.find("State");
+    const uint64_t known = current ? key.number("State") : static_cast<uint64_t>(ResourceState::offline);
     const bool online = local.phase == Phase::online;
-    const bool same_message = local.message.empty() || tree.text(path, "Message") == local.message;
-    const bool same_published = !online || tree.list(path, "Published") == local.published;
+    const bool same_message = local.message.empty() || key.text("Message") == local.message;
+    const bool same_published = !online || key.list("Published") == local.published;
     if (known == state && same_message && (same_published || !current)) continue;
     edit.require_key(path)
         .set(path, "State", state)
@@ -90,7 +89,7 @@ void Executor::add_states(Edit& edit, std::string& what, const GroupFacts& group
         .set(path, "Message", local.message);
     if (online && !local.published.empty())
       edit.set(path, "Published", local.published);
-    else if (tree.find_value(path, "Published"))
+    else if (key.find("Published"))
       edit.unset(path, "Published");
     what += (what.empty() ? "" : ", ") + name;
   }

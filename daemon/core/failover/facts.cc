@@ -5,9 +5,9 @@
 namespace holdfast::core::failover {
 namespace {
 
-Duration milliseconds(const Tree& tree, const std::string& path, std::string_view name, uint64_t fallback) {
+Duration milliseconds(const Tree::Key& key, std::string_view name, uint64_t fallback) {
   // A raw transaction may have set any number; the largest of the property means "never" already.
-  return Duration::milliseconds(static_cast<int64_t>(std::min(tree.number(path, name, fallback), infinite)));
+  return Duration::milliseconds(static_cast<int64_t>(std::min(key.number(name, fallback), infinite)));
 }
 
 }  // namespace
@@ -21,43 +21,46 @@ std::string resource_path(std::string_view resource) {
 
 ResourceFacts read_resource(const Tree& tree, const std::string& resource) {
   const std::string path = resource_path(resource);
+  const Tree::Key& key = tree.key(path);
   ResourceFacts facts;
   facts.name = resource;
-  facts.group = tree.text(path, "Group");
-  facts.type = tree.text(path, "Type");
-  facts.dependencies = tree.list(path, "Dependencies");
-  if (tree.find_value(path, "PersistentState")) facts.persistent = tree.number(path, "PersistentState") != 0;
-  facts.maintenance = tree.number(path, "Maintenance") != 0;
-  facts.restart_action = tree.number(path, "RestartAction", 2);
-  facts.restart_threshold = tree.number(path, "RestartThreshold", 3);
-  facts.key_offset = tree.number(path, "KeyOffset");
-  facts.restart_period = milliseconds(tree, path, "RestartPeriod", 900'000);
-  facts.restart_delay = milliseconds(tree, path, "RestartDelay", 500);
-  facts.pending_timeout = milliseconds(tree, path, "PendingTimeout", 180'000);
-  facts.looks_alive_ms = std::min(tree.number(path, "LooksAlivePollInterval", 5000), infinite);
+  facts.group = key.text("Group");
+  facts.type = key.text("Type");
+  facts.dependencies = key.list("Dependencies");
+  if (key.find("PersistentState")) facts.persistent = key.number("PersistentState") != 0;
+  facts.maintenance = key.number("Maintenance") != 0;
+  facts.restart_action = key.number("RestartAction", 2);
+  facts.restart_threshold = key.number("RestartThreshold", 3);
+  facts.key_offset = key.number("KeyOffset");
+  facts.restart_period = milliseconds(key, "RestartPeriod", 900'000);
+  facts.restart_delay = milliseconds(key, "RestartDelay", 500);
+  facts.pending_timeout = milliseconds(key, "PendingTimeout", 180'000);
+  facts.looks_alive_ms = std::min(key.number("LooksAlivePollInterval", 5000), infinite);
   // The check of a reservation is the disk's own interval, unless the common one is set.
-  const uint64_t thorough = tree.text(path, "Type") == "physical-disk"
-                                ? tree.number(path + "/Parameters", "DiskArbInterval", 3) * 1000
-                                : 10'000;
-  facts.is_alive_ms = std::min(tree.number(path, "IsAlivePollInterval", thorough), infinite);
-  facts.retry_period_ms = std::min(tree.number(path, "RetryPeriodOnFailure", 3'600'000), infinite);
+  const uint64_t thorough =
+      facts.type == "physical-disk" ? tree.number(path + "/Parameters", "DiskArbInterval", 3) * 1000 : 10'000;
+  facts.is_alive_ms = std::min(key.number("IsAlivePollInterval", thorough), infinite);
+  facts.retry_period_ms = std::min(key.number("RetryPeriodOnFailure", 3'600'000), infinite);
   return facts;
 }
 
 GroupFacts read_group(const Tree& tree, const std::string& group) {
-  const std::string path = group_path(group);
+  const Tree::Key* found = tree.find(group_path(group));
   GroupFacts facts;
-  facts.exists = tree.exists(path);
+  facts.exists = found != nullptr;
   facts.name = group;
-  facts.owner = NodeId{tree.number(path, "Owner")};
-  facts.generation = tree.number(path, "Generation");
-  facts.previous_owner = NodeId{tree.number(path, "PreviousOwner")};
-  facts.move_to = NodeId{tree.number(path, "MoveTo")};
-  facts.released_generation = tree.number(path, "ReleasedGeneration");
-  facts.failover_requested = tree.number(path, "FailoverRequested");
-  facts.persistent = tree.number(path, "PersistentState") != 0;
-  facts.failed = tree.number(path, "Failed") != 0;
-  facts.maintenance = tree.number(path, "Maintenance") != 0 || tree.number("cluster", "Maintenance") != 0;
+  facts.maintenance = tree.number("cluster", "Maintenance") != 0;
+  if (found == nullptr) return facts;
+  const Tree::Key& key = *found;
+  facts.owner = NodeId{key.number("Owner")};
+  facts.generation = key.number("Generation");
+  facts.previous_owner = NodeId{key.number("PreviousOwner")};
+  facts.move_to = NodeId{key.number("MoveTo")};
+  facts.released_generation = key.number("ReleasedGeneration");
+  facts.failover_requested = key.number("FailoverRequested");
+  facts.persistent = key.number("PersistentState") != 0;
+  facts.failed = key.number("Failed") != 0;
+  facts.maintenance = facts.maintenance || key.number("Maintenance") != 0;
   return facts;
 }
 

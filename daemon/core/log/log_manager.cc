@@ -37,7 +37,7 @@ void LogManager::reset() {
   waiting_.clear();
 }
 
-void LogManager::recover(const disk::Superblock& superblock, std::function<void(const RecoveredLog&)> done) {
+void LogManager::recover(const disk::Superblock& superblock, std::function<void(RecoveredLog)> done) {
   reset();
   lane_.push([this, superblock, life = life_, done = std::move(done)] {
     return recover_job(superblock, life, done);
@@ -45,7 +45,7 @@ void LogManager::recover(const disk::Superblock& superblock, std::function<void(
 }
 
 Task<void> LogManager::recover_job(disk::Superblock superblock, uint64_t life,
-                                   std::function<void(const RecoveredLog&)> done) {
+                                   std::function<void(RecoveredLog)> done) {
   RecoveredLog out;
   log_start_ = superblock.log_start_bytes();
   ring_bytes_ = superblock.log_size_bytes();
@@ -55,7 +55,7 @@ Task<void> LogManager::recover_job(disk::Superblock superblock, uint64_t life,
   if (out.status) out.status = co_await replay(&out);
   if (life != life_) co_return;  // another view began meanwhile
   ready_ = out.status.has_value();
-  done(out);
+  done(std::move(out));
 }
 
 Task<Status> LogManager::read_checkpoint(const disk::Superblock&, RecoveredLog* out) {

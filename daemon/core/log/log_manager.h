@@ -35,7 +35,7 @@ class LogManager {
 
   // Reads the newest good checkpoint and every record after it; afterwards appends go behind the last one.
   // `superblock` gives the layout. `done` is called once, also on failure.
-  void recover(const disk::Superblock& superblock, std::function<void(const RecoveredLog&)> done);
+  void recover(const disk::Superblock& superblock, std::function<void(RecoveredLog)> done);
   // Appends updates as view `epoch`; durable when `done` gets ok. Failure: R2; the outcome is unknown.
   void append(uint64_t epoch, disk::LogBatch batch, std::function<void(const Status&)> done);
   // Stores a checkpoint of the tree after everything that was appended and completed so far. Call only when
@@ -67,8 +67,7 @@ class LogManager {
     disk::LogBatch batch;
     std::function<void(const Status&)> done;
   };
-  Task<void> recover_job(disk::Superblock superblock, uint64_t life,
-                         std::function<void(const RecoveredLog&)> done);
+  Task<void> recover_job(disk::Superblock superblock, uint64_t life, std::function<void(RecoveredLog)> done);
   Task<Status> read_checkpoint(const disk::Superblock& superblock, RecoveredLog* out);
   Task<Status> replay(RecoveredLog* out);
   Task<LunResult> read_range(uint64_t offset, uint64_t size);

@@ -44,7 +44,7 @@ void UpdateManager::begin_recovery(const disk::Superblock& superblock) {
   recovering_ = true;
   recovery_deadline_ = now_ + limits_.ack_timeout;
   reports_[self_] = own_report();
-  log_.recover(superblock, [this, epoch = view_.epoch](const RecoveredLog& log) {
+  log_.recover(superblock, [this, epoch = view_.epoch](RecoveredLog log) {
     if (epoch != view_.epoch || !recovering_) return;
     if (!log.status) {
       if (log.status.error().code == ErrorCode::corrupt)
@@ -54,7 +54,7 @@ void UpdateManager::begin_recovery(const disk::Superblock& superblock) {
       return;
     }
     if (!log.remark.empty()) events_.trace_update("log: " + log.remark);
-    recovered_log_ = log;
+    recovered_log_ = std::move(log);
     merge_if_complete();
   });
 }
@@ -84,11 +84,11 @@ void UpdateManager::merge_if_complete() {
     events_.on_tree_replaced();
   }
   if (!log_agrees()) return mend_log();
-  std::map<uint64_t, wire::Update> found;
+  std::map<uint64_t, const wire::Update*> found;  // in reports_ and recovered_log_
   auto add = [&](const wire::Update& update) {
     if (update.sequence() <= committed_.value) return;
     auto& slot = found[update.sequence()];
-    if (slot.sequence() == 0 || update.epoch() > slot.epoch()) slot = update;
+    if (slot == nullptr || update.epoch() > slot->epoch()) slot = &update;
   };
   for (const auto& [id, report] : reports_)
     for (const auto& update : report.pending()) add(update);
@@ -104,12 +104,12 @@ void UpdateManager::merge_if_complete() {
   disk::LogBatch batch;
   batch.set_epoch_start(true);
   const uint64_t logged = log_.cursor().previous.sequence;
-  for (auto& [sequence, update] : found) {
+  for (const auto& [sequence, update] : found) {
     if (sequence != received_ + 1) break;
-    tip_.apply(update.transaction(), Sequence{sequence});
-    remember(update);
-    if (sequence > logged) *batch.add_updates() = update;
-    pending_.push_back(update);
+    tip_.apply(update->transaction(), Sequence{sequence});
+    remember(*update);
+    if (sequence > logged) *batch.add_updates() = *update;
+    pending_.push_back(*update);
     received_ = sequence;
   }
   if (logged > received_) {
