@@ -3,7 +3,7 @@
 namespace holdfast {
 
 void run_output(core::Output& o, OutputPorts& ports) {
-  if (o.hold_gates) ports.hold_gates();
+  if (o.gates) ports.set_gates(*o.gates);
   for (const auto& op : o.lun) ports.execute(op);
   if (o.roster) ports.learn_roster(*o.roster);
   if (o.nodes_changed) ports.nodes_changed();

@@ -9,7 +9,7 @@ namespace holdfast {
 class OutputPorts {
  public:
   virtual ~OutputPorts() = default;
-  virtual void hold_gates() = 0;
+  virtual void set_gates(const core::GateLease& lease) = 0;
   virtual void life_ended(const core::LifeEnded& end) = 0;
   virtual void execute(const core::LunOp& op) = 0;
   virtual void set_epoch(uint64_t epoch) = 0;

@@ -66,7 +66,8 @@ class Life : private TransportEvents, private OutputPorts {
   void on_peer_refused(const std::string& who, const std::string& why) override;
   void on_network_state(int network, bool carrier_up) override;
   // OutputPorts
-  void hold_gates() override {}  // no kernel gate in this release; see docs/ARCHITECTURE.md
+  void set_gates(const core::GateLease&) override {
+  }  // no kernel gate in this release; see docs/ARCHITECTURE.md
   void life_ended(const core::LifeEnded& end) override;
   void execute(const core::LunOp& op) override;
   void set_epoch(uint64_t epoch) override;

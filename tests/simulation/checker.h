@@ -19,6 +19,7 @@ class Checker {
  public:
   Checker(const Scheduler& time, int nodes);
 
+  uint64_t newest_epoch() const { return epoch_; }  // that any node was in a view of
   const std::string& failure() const { return failure_; }
   const bool& failed() const { return failed_; }
   void broken(const std::string& what);

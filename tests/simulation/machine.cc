@@ -5,6 +5,7 @@
 namespace holdfast::sim {
 namespace {
 constexpr Duration write_pace = Duration::milliseconds(80);
+constexpr Duration held_look = Duration::milliseconds(10);
 constexpr Duration write_limit = Duration::seconds(30);
 constexpr uint64_t block = 4096;
 }  // namespace
@@ -102,9 +103,18 @@ bool Machine::mounted(Target& target) const {
   return mounts_.count(&target) != 0;
 }
 
-void Machine::mount(Target& target, uint64_t generation) {
+Machine::Writes Machine::writes(Target& target) const {
+  auto it = mounts_.find(&target);
+  if (it == mounts_.end()) return Writes::none;
+  if (!it->second.gate) return Writes::pass;
+  const GateState state = gate_state(*it->second.gate, clock());
+  return state == GateState::open ? Writes::pass : state == GateState::held ? Writes::wait : Writes::refused;
+}
+
+void Machine::mount(Target& target, uint64_t generation, std::shared_ptr<Grant> grant) {
   Mount& m = mounts_[&target];
   m.generation = generation;
+  m.gate = std::move(grant);
   m.token = next_token_++;
   write_on(target, m.token);
 }
@@ -126,6 +136,12 @@ void Machine::write_on(Target& target, uint64_t token) {
     // The kernel logs in again by itself, and repeats what it has.
     session.login(write_limit, [again](Reply r) { again(r.answered ? write_pace : Duration::seconds(1)); });
     return;
+  }
+  if (it->second.gate) {
+    const Writes now = writes(target);
+    if (now == Writes::refused) return;
+    if (now == Writes::wait) return again(held_look);
+    witness_.write_passed(id);
   }
   session.write(random.below(16) * block, std::string(block, static_cast<char>('a' + id)),
                 std::to_string(id) + " " + std::to_string(it->second.generation), write_limit,

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "simulation/scheduler.h"
 #include "simulation/target.h"
+#include "simulation/write_gate.h"
 
 namespace holdfast::sim {
 
@@ -20,6 +21,8 @@ class Witness {
  public:
   virtual ~Witness() = default;
   virtual void address_changed(int node, const std::string& address, bool present) = 0;
+  // A write passed the gate of this node.
+  virtual void write_passed(int node) = 0;
 };
 
 class Machine {
@@ -55,15 +58,19 @@ class Machine {
 
   // Kernel disks: one session a LUN, which every process of the machine shares.
   Session& disk(Target& target);
-  // A mounted file system writes by itself, as the owner's generation, until it is dismounted.
-  void mount(Target& target, uint64_t generation);
+  // A mounted file system writes by itself, as the owner's generation, until it is dismounted. Behind a gate
+  // (`grant` is not null) each write waits until that is open, and after a refused one there are no more.
+  void mount(Target& target, uint64_t generation, std::shared_ptr<Grant> grant);
   void unmount(Target& target);
   bool mounted(Target& target) const;
+  enum class Writes : uint8_t { none, pass, wait, refused };
+  Writes writes(Target& target) const;
 
  private:
   struct Mount {
     uint64_t generation = 0;
     uint64_t token = 0;
+    std::shared_ptr<Grant> gate;
   };
   Instant to_local(Instant world) const;
   void watch_address(const std::string& address);

@@ -18,15 +18,18 @@ constexpr Duration address_refresh_pace = address_refresh(address_lifetime);
 constexpr Duration probe_time = core::address_probe_time, await_conflict = address_conflict_wait;
 constexpr Duration command_limit = Duration::seconds(2);
 constexpr Duration ending_max = ending_lost.end;
+constexpr Duration gate_watch = Duration::milliseconds(500);
 constexpr Hold disk_hold = Hold::write_exclusive_registrants_only;
 }  // namespace
 
 Monitor::Monitor(Scheduler& time, Machine& machine, Surroundings& around, const ResourceFaults& faults,
-                 std::function<void(monitor::FromMonitor)> say, std::function<void()> ended)
+                 std::shared_ptr<GrantDescriptor> grant, std::function<void(monitor::FromMonitor)> say,
+                 std::function<void()> ended)
     : time_(time),
       machine_(machine),
       around_(around),
       faults_(faults),
+      grant_(std::move(grant)),
       say_(std::move(say)),
       ended_(std::move(ended)),
       last_frame_(machine.clock()) {
@@ -325,11 +328,23 @@ void Monitor::bring_online(const std::string& name, const monitor::Order& order)
         if (value.starts_with("Device=")) r.uses_disk = value.substr(7);
     Target* target = around_.find_disk(r.uses_disk);
     if (target == nullptr) return failed("there is no disk " + r.uses_disk);
-    machine_.mount(*target, order.generation());
+    machine_.mount(*target, order.generation(), grant_ ? grant_->grant() : nullptr);
   }
   r.active = true;
   r.online_number = ++onlines_;
+  if (r.type == "filesystem" && grant_) watch_gate(name, r.online_number);
   became(name, order, monitor::ONLINE);
+}
+
+// The kernel tells of a gate that closed: nothing that is written behind it arrives any more.
+void Monitor::watch_gate(const std::string& name, uint64_t online_number) {
+  after(gate_watch, [this, name, online_number] {
+    auto it = resources_.find(name);
+    if (it == resources_.end() || !it->second.active || it->second.online_number != online_number) return;
+    if (!it->second.busy && !ending_ && gate_state(*grant_->grant(), machine_.clock()) == GateState::closed)
+      return break_down(name, "its write gate is closed");
+    watch_gate(name, online_number);
+  });
 }
 
 // Waits for an owner whose kernel still has to expire the address; then takes it.
@@ -500,20 +515,23 @@ bool Monitor::break_one(uint64_t which) {
   for (auto& [name, r] : resources_)
     if (r.active && !r.busy) active.push_back(name);
   if (active.empty() || ending_) return false;
-  const std::string name = active[which % active.size()];
+  break_down(active[which % active.size()], "it broke");
+  return true;
+}
+
+void Monitor::break_down(const std::string& name, const std::string& why) {
   Resource& r = resources_[name];
   r.busy = true;
   ++r.run;
   r.state = monitor::OFFLINE_PENDING;
-  report(name, 0, r, "it broke");
-  take_offline(name, [this, name] {
+  report(name, 0, r, why);
+  take_offline(name, [this, name, why] {
     Resource& broken = resources_[name];
     broken.state = monitor::FAILED;
     broken.busy = false;
-    report(name, 0, broken, "it broke");
+    report(name, 0, broken, why);
     next(name);
   });
-  return true;
 }
 
 }  // namespace holdfast::sim

@@ -16,6 +16,7 @@
 #include "core/quorum/task.h"
 #include "proto/monitor.pb.h"
 #include "simulation/machine.h"
+#include "simulation/write_gate.h"
 
 namespace holdfast::sim {
 
@@ -40,13 +41,19 @@ class Surroundings {
 
 class Monitor {
  public:
+  // `grant`: the gates of its disks are made with it; null: the kernel has none.
   Monitor(Scheduler& time, Machine& machine, Surroundings& around, const ResourceFaults& faults,
-          std::function<void(monitor::FromMonitor)> say, std::function<void()> ended);
+          std::shared_ptr<GrantDescriptor> grant, std::function<void(monitor::FromMonitor)> say,
+          std::function<void()> ended);
   ~Monitor();
 
   void hear(const monitor::ToMonitor& message);
   void service_gone();
   void stop();  // SIGSTOP
+  void killed() {
+    stop();
+    grant_.reset();
+  }
   void go_on();
   // A resource breaks by itself.
   bool break_one(uint64_t which);
@@ -92,6 +99,8 @@ class Monitor {
   void report(const std::string& name, uint64_t order, const Resource& r, const std::string& message);
   void probe_address(const std::string& name, const monitor::Order& order, uint64_t run, Instant until);
   void keep_address(const std::string& name, uint64_t run);
+  void watch_gate(const std::string& name, uint64_t online_number);
+  void break_down(const std::string& name, const std::string& why);
   void check_time();
   void watch();
   void begin_ending();
@@ -105,6 +114,7 @@ class Monitor {
   Machine& machine_;
   Surroundings& around_;
   const ResourceFaults& faults_;
+  std::shared_ptr<GrantDescriptor> grant_;
   std::function<void(monitor::FromMonitor)> say_;
   std::function<void()> ended_;
   std::map<std::string, Resource> resources_;

@@ -21,6 +21,7 @@ class Author {
     n_ = plan_.world.nodes;
     if (n_ > 2 && random_.chance(20)) plan_.world.spares = 1;
     damages_ = random_.chance(8);
+    plan_.world.gates = random_.chance(60);
   }
 
   Plan write() {

@@ -100,6 +100,7 @@ class Play {
   }
 
   // world nodes=3 networks=2 disks=1 seed=1 abort=0|1 nexus=same|new memory=kept|lost log=empty|full
+  // gates=0|1
   std::string make_world(std::istream& words) {
     if (world_) return "the world exists already";
     config_.keep_log = true;
@@ -121,6 +122,8 @@ class Play {
         config_.kind.same_nexus = value == "same";
       else if (name == "memory")
         config_.kind.persistent = value == "kept";
+      else if (name == "gates")
+        config_.gates = value == "1";
       else if (name == "log")
         config_.full_log = value == "full";
       else
@@ -220,6 +223,14 @@ class Play {
       Target* disk = world_->target(a);
       if (disk == nullptr) return *why = "there is no disk " + a, false;
       return holders([&](int id) { return world_->machine(id).mounted(*disk); }) == ids_of(b);
+    }
+    if (kind == "writing" || kind == "waiting" || kind == "refused") {  // DISK NODES
+      Target* disk = world_->target(a);
+      if (disk == nullptr) return *why = "there is no disk " + a, false;
+      const auto wanted = kind == "writing"   ? Machine::Writes::pass
+                          : kind == "waiting" ? Machine::Writes::wait
+                                              : Machine::Writes::refused;
+      return holders([&](int id) { return world_->machine(id).writes(*disk) == wanted; }) == ids_of(b);
     }
     if (kind == "updates") return world_->missing_updates(true).empty();
     *why = "nobody knows what '" + kind + "' means";

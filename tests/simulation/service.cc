@@ -89,6 +89,7 @@ void Service::begin_life() {
           if (process == process_) deliver(core::LunCompleted{std::move(r)});
         });
       });
+  grant_ = gates_ ? std::make_shared<GrantDescriptor>([this] { return machine_.clock(); }) : nullptr;
   network_.attach(machine_.id, incarnation_, this);
   network_.know(machine_.id, known_nodes());
   start_monitor();
@@ -105,7 +106,7 @@ void Service::start_monitor() {
     if (monitor_ || over_) return;
     ++monitors_;
     monitor_ = std::make_unique<Monitor>(
-        time_, machine_, around_, faults_,
+        time_, machine_, around_, faults_, grant_,
         [this, process = process_](monitor::FromMonitor message) {
           time_.after(Duration::microseconds(50), [this, process, message = std::move(message)]() mutable {
             if (process == process_ && running_) deliver(core::MonitorSaid{std::move(message)});
@@ -174,6 +175,7 @@ void Service::drain() {
       if (process != process_) return;
       core_.reset();
       disk_.reset();
+      grant_.reset();
       begin_life();
     });
     return;
@@ -225,6 +227,7 @@ void Service::end_process() {
   network_.detach(machine_.id);
   core_.reset();
   disk_.reset();
+  grant_.reset();
   queue_.clear();
 }
 
@@ -252,7 +255,7 @@ void Service::kill_monitor() {
   const bool told = running_ && !over_;
   // The sweep: soon when the service lives, else when the next one starts; the kernel's share stays until
   // then.
-  monitor_->stop();
+  monitor_->killed();
   left_.push_back(std::move(monitor_));
   if (!told) return;
   after(Duration::milliseconds(20 + static_cast<int64_t>(machine_.random.below(200))), [this] {
@@ -279,6 +282,7 @@ void Service::power_lost() {
   network_.detach(machine_.id);
   core_.reset();
   disk_.reset();
+  grant_.reset();
   monitor_.reset();
   left_.clear();
   queue_.clear();
@@ -310,6 +314,11 @@ bool Service::still_alive() {
   if (orders_left_-- > 0) return true;
   dead_ = true;
   return false;
+}
+
+// No order that a dying process may leave out: its end holds the gates all the same.
+void Service::set_gates(const core::GateLease& lease) {
+  if (!dead_ && grant_) grant_->renew(lease.open_until, lease.close_at);
 }
 
 void Service::life_ended(const core::LifeEnded& end) {

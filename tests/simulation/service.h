@@ -15,6 +15,7 @@
 #include "simulation/monitor.h"
 #include "simulation/network.h"
 #include "simulation/quorum_path.h"
+#include "simulation/write_gate.h"
 
 namespace holdfast::sim {
 
@@ -53,6 +54,8 @@ class Service final : public Endpoint, private OutputPorts {
   void forget_replica() { replica_.reset(); }
   void power_lost();
   void machine_resumed();
+  // Its kernel has write gates.
+  void use_gates(bool yes) { gates_ = yes; }
 
   bool running() const { return running_; }
   bool stopped() const { return stopped_; }
@@ -72,7 +75,7 @@ class Service final : public Endpoint, private OutputPorts {
  private:
   void sweep();
   // OutputPorts
-  void hold_gates() override {}
+  void set_gates(const core::GateLease& lease) override;
   void life_ended(const core::LifeEnded& end) override;
   void execute(const core::LunOp& op) override;
   void set_epoch(uint64_t epoch) override;
@@ -112,6 +115,8 @@ class Service final : public Endpoint, private OutputPorts {
   uint64_t process_ = 0;   // counts lives and processes: what belongs to an earlier one is dropped
   std::unique_ptr<core::Core> core_;
   std::unique_ptr<QuorumPath> disk_;
+  bool gates_ = false;
+  std::shared_ptr<GrantDescriptor> grant_;  // of this life; the monitor inherits it
   std::unique_ptr<Monitor> monitor_;
   std::vector<std::unique_ptr<Monitor>> left_;  // killed, not swept yet
   uint64_t incarnation_ = 0;

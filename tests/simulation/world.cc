@@ -7,6 +7,7 @@
 #include "core/database/nodes.h"
 #include "core/failover/group_state.h"
 #include "core/log/layout.h"
+#include "core/properties/bounds.h"
 #include "simulation/cluster_image.h"
 
 namespace holdfast::sim {
@@ -59,6 +60,7 @@ World::World(const WorldConfig& config)
     services_.push_back(std::make_unique<Service>(
         time_, *machines_.back(), *network_, *quorum_, static_cast<Surroundings&>(*this),
         static_cast<ServiceObserver&>(*this), resource_faults_, known));
+    services_.back()->use_gates(config.gates);
     machines_.back()->on_resume = [this, id] { services_[static_cast<size_t>(id)]->machine_resumed(); };
   }
   tick();
@@ -94,6 +96,33 @@ void World::address_changed(int node, const std::string& address, bool present) 
   const Machine& m = *machines_[static_cast<size_t>(node)];
   const bool excused = !m.resumed_at().is_never() && time_.now() - m.resumed_at() < excuse;
   checker_.address(address, node, present, excused);
+}
+
+// M2. What a node's own core knows comes first; then what the others may rely on once their guard is over,
+// whatever became of that node's programs. A machine that was paused has a clock that stood still.
+void World::write_passed(int node) {
+  const Machine& writer = machine(node);
+  if (const core::Core* own = service(node).core(); own != nullptr && service(node).running()) {
+    const core::Membership& m = own->membership();
+    if (m.phase() != core::Phase::member)
+      checker_.broken("M2: a write of node " + number(node) + " passed its gate while it is in phase " +
+                      core::to_string(m.phase()));
+    else if (m.lease_until() <= writer.clock())
+      checker_.broken("M2: a write of node " + number(node) + " passed its gate after its lease");
+  }
+  for (int id = 1; id <= config_.nodes; ++id) {
+    const core::Core* other = id == node || !service(id).running() ? nullptr : service(id).core();
+    if (other == nullptr || other->membership().phase() != core::Phase::member ||
+        other->membership().view().epoch.value != checker_.newest_epoch())
+      continue;
+    const core::Membership& m = other->membership();
+    const Duration lease = core::takeover_wait(m.timing());
+    const bool was_paused = !writer.resumed_at().is_never() && time_.now() - writer.resumed_at() < lease * 2;
+    if (m.view().set().contains(NodeId{static_cast<uint64_t>(node)}) || was_paused) continue;
+    if (machine(id).clock() >= m.guard_until())
+      checker_.broken("M2: a write of node " + number(node) + " passed its gate, while node " + number(id) +
+                      " is in view " + m.view().text() + " and its guard is over");
+  }
 }
 
 Target* World::find_disk(const std::string& device) {

@@ -27,6 +27,7 @@ struct WorldConfig {
   int disks = 1;  // data LUNs
   TargetKind kind;
   bool full_log = false;  // on the quorum LUN, in the beginning
+  bool gates = false;     // the kernels have write gates
   bool keep_log = false;
   bool live = false;  // and print it as it grows, for a history that does not end
   ConformanceConfig conformance;
@@ -78,6 +79,7 @@ class World final : private Witness, private Surroundings, private ServiceObserv
   };
   // Witness
   void address_changed(int node, const std::string& address, bool present) override;
+  void write_passed(int node) override;
   // Surroundings
   Target* find_disk(const std::string& device) override;
   bool somebody_answers_for(const std::string& address, int asking) override;

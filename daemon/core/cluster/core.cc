@@ -52,6 +52,7 @@ void Core::run_timers() {
   continue_stopping();
   continue_leaving();
   judge_calls();
+  renew_gates();
   grant();
 }
 
@@ -211,6 +212,32 @@ void Core::grant() {
                                           : 0);
   m.mutable_grant()->set_counter(++grant_counter_);
   out_.monitor.push_back(std::move(m));
+}
+
+// M2: while membership is not stable nobody writes to a shared disk. A member's gates are open as long as its
+// working lease; in a regroup writes wait; who leaves never writes again. A node that was in no view yet has
+// no gate that a life of it could have opened, so nothing is said.
+void Core::renew_gates() {
+  // The kernel has closed them while this core stood still: what it owns cannot be written in this life.
+  if (now_ >= gates_close_at_ && !leaving_)
+    on_must_leave("the write gates closed while the service stood still");
+  const Phase phase = membership_.phase();
+  if (phase == Phase::joining || phase == Phase::forming) return;
+  const bool fresh = phase != gates_for_;
+  if (phase == Phase::leaving && !fresh) return;
+  if (!fresh && now_ < last_gates_ + grant_pace() - grant_early(membership_.timing())) return;
+  gates_for_ = phase;
+  last_gates_ = now_;
+  GateLease lease{now_, now_};
+  if (phase != Phase::leaving) {
+    lease.close_at = std::max(membership_.lease_until(), now_) + gate_held_max(membership_.timing());
+    if (mutant(Mutant::gate_outlives_lease))
+      lease.open_until = lease.close_at;
+    else if (phase == Phase::member || mutant(Mutant::gates_open_in_regroup))
+      lease.open_until = membership_.lease_until();
+  }
+  gates_close_at_ = phase == Phase::leaving ? Instant::infinite() : lease.close_at;
+  out_.gates = lease;
 }
 
 // At once, and before anything is judged by it.

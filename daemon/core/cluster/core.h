@@ -84,6 +84,7 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   void learn_roster(NodeId from, const wire::Roster& roster);
   void run_timers();
   void grant();
+  void renew_gates();
   Duration grant_pace() const;
   void continue_stopping();
   void continue_leaving();
@@ -165,7 +166,10 @@ class Core : private QuorumEvents, private MembershipEvents, private UpdateEvent
   std::map<int, bool> network_up_;
   bool monitor_alive_ = false;
   Load load_;
-  Instant last_grant_;  // the distant past: due at once
+  Instant last_grant_;                // the distant past: due at once
+  Phase gates_for_ = Phase::joining;  // what the gates were last told, and when
+  Instant last_gates_;
+  Instant gates_close_at_ = Instant::infinite();
   uint64_t grant_counter_ = 0;
   wire::Heartbeat heartbeat_;  // the newest; kept for its memory, one arrives every few milliseconds
   bool nothing_new_ = false;   // this step: a heartbeat that came over another network before

@@ -32,7 +32,6 @@ void Core::send_heartbeat(NodeId to, const wire::Heartbeat& hb) {
 
 void Core::on_regroup_begun(RegroupCause cause, const std::string& detail) {
   regroup_at_ = now_;
-  out_.hold_gates = true;
   updates_.pause();
   membership_.set_ready(false);
   event("REGROUP", "epoch " + std::to_string(membership_.view().epoch.value), "stable", to_string(cause),

@@ -30,6 +30,13 @@ struct LifeEnded {
   bool stop = false;  // asked for: exit. Else: begin a new life (a new incarnation) after a back-off
 };
 
+// What the kernel's write gates of this node let through, by its own clock. Two times instead of a state: the
+// kernel keeps them when nobody calls any more.
+struct GateLease {
+  Instant open_until;  // writes pass before; from then on they wait ...
+  Instant close_at;    // ... until here: then the gates are closed, for good
+};
+
 struct Output {
   struct Datagram {
     NodeId to;
@@ -51,7 +58,7 @@ struct Output {
 
   // safety
   std::optional<LifeEnded> life_ended;
-  bool hold_gates = false;  // a regroup began (the kernel gate acts on it where there is one)
+  std::optional<GateLease> gates;
   // lun
   std::vector<LunOp> lun;
   // messages

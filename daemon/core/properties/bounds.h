@@ -95,8 +95,7 @@ constexpr Duration regroup_give_up(const Timing& t) {
 constexpr Duration pruned_max(const Timing& t) {
   return t.heartbeat_timeout + arbitration_allowance;
 }
-// The write gate (not in this release): a held one closes for good only after everything that could still
-// open it again.
+// The write gate: a held one closes for good only after everything that could still open it again.
 constexpr Duration gate_held_max(const Timing& t) {
   return regroup_max(t) + t.quorum_stall_max + lease(t);
 }

@@ -45,7 +45,7 @@ constexpr Bound bounds[] = {
    "a node that was left out leaves, also when no winner tells it",
    "daemon/core/membership/regroup.cc"},
   {"gate_held_max", "2 × T + 1000 + Q + L", gate_held_max,
-   "a held write gate closes for good only after everything that could open it again (not in this release)",
+   "a held write gate closes for good only after everything that could open it again",
    "docs/ARCHITECTURE.md"},
   {"quorum_stall_max", "Q", [](const Timing& t) { return t.quorum_stall_max; },
    "a quorum owner that cannot write its beacon leaves",
