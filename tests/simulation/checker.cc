@@ -1,5 +1,7 @@
 #include "simulation/checker.h"
 
+#include "core/commands/schema.h"
+
 namespace holdfast::sim {
 namespace {
 
@@ -64,6 +66,9 @@ void Checker::committed(int node, const core::Core& core, const core::Output::Re
              std::to_string(node));
     if (update.sequence() != sequence || sequence % trees_every != 0) return;
   }
+  if (auto sound = core::check_schema(core.tree()); !sound)
+    broken("the database of node " + std::to_string(node) + " after update " + std::to_string(sequence) +
+           ": " + sound.error().text());
   const uint32_t digest = core.tree().digest();
   auto [it, fresh] = trees_.emplace(sequence, digest);
   if (!fresh && it->second != digest)

@@ -40,6 +40,7 @@ class Author {
     if (random_.chance(15))
       add("resources " + below(60) + " " + below(100) + " " + below(20) + " " + below(10));
     if (random_.chance(4)) flood();
+    if (random_.chance(12)) curious();
     if (random_.chance(25)) longer_lease();
     if (random_.chance(45)) {
       const int64_t begun = at_;
@@ -375,6 +376,13 @@ class Author {
     add("lun-faults quorum 0 0", 600);
     add("power-on " + node(who), 4000);
     add("start " + node(who), 4100);
+  }
+
+  // Somebody tries everything that the API has.
+  void curious() {
+    for (int64_t at = at_; at < plan_.length_ms; at += 100 + static_cast<int64_t>(random_.below(400)))
+      plan_.steps.push_back({at, "ask " + node(any()) + " " + std::to_string(1 + random_.below(6)) + " " +
+                                     std::to_string(random_.below(1'000'000))});
   }
 
   // The composition of the cluster changes.

@@ -8,6 +8,7 @@
 #include "core/failover/group_state.h"
 #include "core/log/layout.h"
 #include "core/properties/bounds.h"
+#include "simulation/client.h"
 #include "simulation/cluster_image.h"
 
 namespace holdfast::sim {
@@ -414,6 +415,25 @@ void World::ask_update(int node) {
   transact(node, key, true, core::Edit().set(key, "v", "x").done());
 }
 
+void World::try_something(int node, Random& random) {
+  const core::Core* core = service(node).core();
+  if (core == nullptr || service(node).stopped()) return;
+  core::ApiRequested r;
+  r.client = next_client_++;
+  asked_[r.client] = {"somebody", false};
+  r.may_change = random.chance(97);
+  r.who = "somebody";
+  r.request = random_request(random, core->tree());
+  const uint64_t client = r.client;
+  service(node).deliver(r);
+  if (random.chance(15)) service(node).deliver(core::ApiClosed{client});
+  if (random.chance(10))
+    service(node).deliver(core::LoadSampled{static_cast<uint32_t>(random.below(101)),
+                                            static_cast<uint32_t>(random.below(101))});
+  if (random.chance(5))
+    service(node).deliver(core::NetworkChanged{static_cast<int>(random.below(3)), random.chance(50)});
+}
+
 // Nodes have the ids in the order in which they were added, and ours are numbered.
 bool World::enroll(int by, int node) {
   if (!valid(node) || service(by).core()->tree().number("cluster", "NextNode") != static_cast<uint64_t>(node))
@@ -452,6 +472,12 @@ bool World::act_as_administrator(const std::string& verb, std::istream& words) {
                   .set("flood/" + number(i % 8), "v", std::string(bytes, static_cast<char>('a' + i % 26)))
                   .done());
       });
+    return true;
+  }
+  if (verb == "ask") {  // NODE COUNT SEED: requests of somebody who tries everything
+    uint64_t count = 0, seed = 0;
+    words >> count >> seed;
+    for (Random random(seed); count > 0; --count) try_something(node, random);
     return true;
   }
   if (verb == "enroll") {
@@ -546,7 +572,8 @@ std::set<std::string> World::groups() const {
   std::set<std::string> out;
   if (const core::Core* core = wisest())
     for (const auto& resource : core->tree().children("resources"))
-      out.insert(core->tree().text("resources/" + resource, "Group"));
+      if (const std::string group = core->tree().text("resources/" + resource, "Group"); !is_odd(group))
+        out.insert(group);
   return out;
 }
 

@@ -103,6 +103,7 @@ class World final : private Witness, private Surroundings, private ServiceObserv
   void ask_update(int node);
   void transact(int node, const std::string& answer_key, bool counts, core::Transaction transaction);
   bool enroll(int by, int node);
+  void try_something(int node, Random& random);
   const core::Core* wisest() const;
   void tick();
 

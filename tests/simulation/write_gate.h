@@ -1,6 +1,6 @@
-// The kernel's write gates of one node, as docs/formats/kernel-module.md describes them: a control descriptor is a
-// grant with two times, and every gate that was made with it follows it. Whoever holds the descriptor may renew;
-// when the last copy of it is closed, writes wait from then on.
+// The kernel's write gates of one node, as docs/formats/kernel-module.md describes them: a control descriptor
+// is a grant with two times, and every gate that was made with it follows it. Whoever holds the descriptor
+// may renew; when the last copy of it is closed, writes wait from then on.
 #pragma once
 
 #include <cstdint>

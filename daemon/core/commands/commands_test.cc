@@ -105,6 +105,30 @@ TEST(Commands, KeysOfDisksGoOnWhereTheyEnded) {
   EXPECT_TRUE(check_schema(tree));
 }
 
+// Found by a simulated history: two groups with one disk, and the second one preempted the owner of the
+// first.
+TEST(Commands, ADiskIsOneResource) {
+  Tree tree = small_cluster();
+  const std::string device = tree.text("resources/disk/Parameters", "Device");
+  ASSERT_FALSE(device.empty());
+  const auto second = Asked(C::RESOURCE_CREATE, "second")
+                          .with("Group", "db")
+                          .with("Type", "physical-disk")
+                          .with("Device", device);
+  auto refused = run(tree, second);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::already_exists);
+  EXPECT_NE(refused.error().message.find("'disk'"), std::string::npos) << refused.error().message;
+  ASSERT_TRUE(run(tree, Asked(C::RESOURCE_CREATE, "third")
+                            .with("Group", "db")
+                            .with("Type", "physical-disk")
+                            .with("Device", "naa.7777")));
+  EXPECT_FALSE(run(tree, Asked(C::RESOURCE_SET, "third").with("Device", device)));
+  EXPECT_FALSE(run(tree, Asked(C::RESOURCE_SET, "disk").with("Device", "NAA.7777")));
+  EXPECT_TRUE(run(tree, Asked(C::RESOURCE_SET, "disk").with("Device", device))) << "its own";
+  EXPECT_TRUE(check_schema(tree));
+}
+
 TEST(Commands, RacesEndInConflict) {
   const Tree before = small_cluster();
   struct Race {

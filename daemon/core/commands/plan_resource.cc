@@ -50,6 +50,19 @@ Status Planner::set_possible_owners(const std::string& resource, const std::stri
   return {};
 }
 
+// The keys of a disk count up with its group: a second resource on it would take whoever owns the first one
+// for an earlier owner of its own, and preempt it.
+Status Planner::check_disk_is_free(const std::string& resource, const std::string& device) {
+  for (const auto& other : tree_.children("resources")) {
+    if (other == resource || tree_.text(resource_key(other), "Type") != "physical-disk") continue;
+    if (same_name(tree_.text(resource_key(other) + "/Parameters", "Device"), device))
+      return refuse(ErrorCode::already_exists, "disk '" + device + "' belongs to resource '" + other + "'",
+                    "a disk is one resource; move '" + other + "' to the group, or delete it");
+  }
+  change_structure();  // two commands at a time must not both find it free
+  return {};
+}
+
 Status Planner::set_resource_properties(const std::string& resource, const std::string& group,
                                         const std::string& type, bool creating) {
   for (const auto& p : command_.properties()) {
@@ -63,6 +76,8 @@ Status Planner::set_resource_properties(const std::string& resource, const std::
       HOLDFAST_TRY(bool wanted, flag("PersistentState", true));
       edit_.set(resource_key(resource), "PersistentState", uint64_t{wanted});
     } else {
+      if (type == "physical-disk" && p.name() == "Device" && !p.unset())
+        HOLDFAST_CHECK(check_disk_is_free(resource, p.value()));
       HOLDFAST_CHECK(set_property(Scope::resource, type, resource_key(resource), p));
     }
   }

@@ -52,6 +52,7 @@ class Planner {
   Status resource_offline();
   Status resource_move();
   Status resource_fail();
+  Status check_disk_is_free(const std::string& resource, const std::string& device);
   Status set_resource_properties(const std::string& resource, const std::string& group,
                                  const std::string& type, bool creating);
   Status set_dependencies(const std::string& resource, const std::string& group,

@@ -95,6 +95,7 @@ Status check_groups(const Tree& tree) {
 }
 
 Status check_resources(const Tree& tree) {
+  std::vector<std::string> disks;
   for (const auto& name : tree.children("resources")) {
     std::string key = resource_key(name), group = tree.text(key, "Group"), type = tree.text(key, "Type");
     if (group.empty() || !tree.exists(group_key(group)))
@@ -113,7 +114,9 @@ Status check_resources(const Tree& tree) {
     HOLDFAST_CHECK(check_node_list(tree, key, "PossibleOwners"));
     HOLDFAST_CHECK(check_values(tree, key, Scope::resource, type));
     HOLDFAST_CHECK(check_values(tree, key + "/Parameters", Scope::parameter, type));
+    if (type == "physical-disk") disks.push_back(tree.text(key + "/Parameters", "Device"));
   }
+  if (has_twice(disks)) return broken("S9", "two resources have one disk");
   return check_names(tree.children("resources"), "resources");
 }
 
