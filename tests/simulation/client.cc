@@ -57,8 +57,8 @@ class Author {
   std::string node() { return random_.chance(8) ? word() : "n" + number(1 + random_.below(6)); }
   // Nothing that exists, but for the case of its letters.
   std::string word() {
-    static const char* words[] = {"",     "ODD1",   "oDDR2", "a/b",    "no such",  " x",
-                                  "none", "nosuch", ".",     "odd\n1", "odd1odd1", "1"};
+    static const char* words[] = {"",        "ODD1",     "oDDR2", "a/b",    "odd such", " x",
+                                  "oddnone", "odd none", ".",     "odd\n1", "ODD",      "odd1odd1"};
     return random_.chance(5) ? std::string(200, 'x') : one_of(words);
   }
 
@@ -89,9 +89,10 @@ class Author {
   }
 
   std::string text_for(std::string_view name) {
-    static const char* addresses[] = {"10.0.9.21", "10.0.9.22",    "fd00::21",  "fd00:0:0:0::22",    "::ffff:10.0.9.2",
-                                      "10.0.9",    "10.0.9.256",   "fd00:::1",  "10.0.0.1",          "0.0.0.0",
-                                      "fe80::1",   "1:2:3:4:5:6:7", "10.0.9.1x", "12345::1",          "224.0.0.1"};
+    static const char* addresses[] = {"10.0.9.21",       "10.0.9.22", "fd00::21",   "fd00:0:0:0::22",
+                                      "::ffff:10.0.9.2", "10.0.9",    "10.0.9.256", "fd00:::1",
+                                      "10.0.0.1",        "0.0.0.0",   "fe80::1",    "1:2:3:4:5:6:7",
+                                      "10.0.9.1x",       "12345::1",  "224.0.0.1"};
     static const char* paths[] = {"/srv/odd", "/srv/odd/", "relative", "/", "/srv/../etc", "/srv/1"};
     static const char* devices[] = {"naa.6009", "naa.6008", "/dev/sdx", "eui.1", "NAA.6001"};
     if (name == "Address") return one_of(addresses);
@@ -147,14 +148,12 @@ class Author {
   void fill_own(Command* c) {
     if (random_.chance(30)) c->set_wait_ms(static_cast<uint32_t>(random_.below(4000)));
     c->set_force(random_.chance(30));
-    static constexpr Command::Verb of_groups[] = {Command::GROUP_CREATE, Command::GROUP_CREATE,
-                                                  Command::GROUP_SET,    Command::GROUP_ONLINE,
-                                                  Command::GROUP_ONLINE, Command::GROUP_OFFLINE,
-                                                  Command::GROUP_MOVE,   Command::GROUP_DELETE};
+    static constexpr Command::Verb of_groups[] = {
+        Command::GROUP_CREATE, Command::GROUP_CREATE,  Command::GROUP_SET,  Command::GROUP_ONLINE,
+        Command::GROUP_ONLINE, Command::GROUP_OFFLINE, Command::GROUP_MOVE, Command::GROUP_DELETE};
     static constexpr Command::Verb of_resources[] = {
-        Command::RESOURCE_SET,     Command::RESOURCE_SET,  Command::RESOURCE_ONLINE,
-        Command::RESOURCE_OFFLINE, Command::RESOURCE_MOVE, Command::RESOURCE_FAIL,
-        Command::RESOURCE_DELETE};
+        Command::RESOURCE_SET,  Command::RESOURCE_SET,  Command::RESOURCE_ONLINE, Command::RESOURCE_OFFLINE,
+        Command::RESOURCE_MOVE, Command::RESOURCE_FAIL, Command::RESOURCE_DELETE};
     switch (random_.below(8)) {
       case 0:
       case 1:
@@ -188,7 +187,7 @@ class Author {
   void fill_shared(Command* c) {
     const auto groups = tree_.children("groups");
     c->set_wait_ms(static_cast<uint32_t>(random_.below(3000)));
-    switch (random_.below(9)) {
+    switch (random_.below(10)) {
       case 0:
         c->set_verb(Command::GROUP_MOVE);
         if (!groups.empty()) c->set_object(groups[random_.below(groups.size())]);
@@ -216,12 +215,38 @@ class Author {
       case 6: {  // refused: no such addresses
         c->set_verb(Command::NODE_ADD);
         c->set_object(random_.chance(50) ? "n1" : "n9");
-        static const char* bad[] = {"", "x", "a=", "a=10.0.0", "a=b=c", "a=10.0.0.1,a=10.0.0.2", "=10.0.0.9"};
+        static const char* bad[] = {"",
+                                    "x",
+                                    "a=",
+                                    "a=10.0.0",
+                                    "a=b=c",
+                                    "a=10.0.0.9,a=fd00::9",
+                                    "a=10.0.0.9,a=1:2:3:4:5:6:7:8",
+                                    "a=::ffff:10.0.0.9,a=1::",
+                                    "a=fd00::1::2",
+                                    "a=1:2:3:4:5:6:7:8:9",
+                                    "a=1:2:",
+                                    "a=12345::1",
+                                    "a=::1.2.3",
+                                    "a=1.2.3.4::",
+                                    "zz=10.0.0.9",
+                                    "a=10.0.0.2,b=10.1.0.2",
+                                    "a=127.0.0.1",
+                                    "=10.0.0.9",
+                                    "a=1,b=2,c=3,d=4,e=5,f=6,g=7,h=8,i=9"};
+        if (random_.chance(30)) set(c, random_.chance(50) ? "Fingerprint" : "TokenHash", word());
+        if (random_.chance(10)) set(c, "Port", word());
         return set(c, "Addresses", one_of(bad));
       }
       case 7:
-        c->set_verb(random_.chance(50) ? Command::NODE_PAUSE : Command::NODE_EVICT);
-        return c->set_object(word());
+        c->set_verb(random_.chance(70) ? Command::NODE_PAUSE : Command::NODE_EVICT);
+        c->set_object(c->verb() == Command::NODE_EVICT ? word() : node());
+        if (c->verb() == Command::NODE_PAUSE) set(c, "Drain", random_.chance(80) ? "1" : word());
+        return;
+      case 8:  // taken back when everything is healed
+        c->set_verb(Command::CLUSTER_MAINTENANCE);
+        c->set_object(random_.chance(60) ? "" : word());
+        return set(c, "Maintenance", number(random_.below(2)));
       default:
         c->set_verb(static_cast<Command::Verb>(90));
     }
@@ -237,7 +262,7 @@ class Author {
     if (random_.chance(20)) edit.require_equal(key, "a", core::number_value(random_.below(3)));
     if (random_.chance(20)) edit.require_equal(key, "b", core::list_value({"x", "y"}));
     if (random_.chance(20)) edit.require_unchanged(key, Sequence{random_.below(500)});
-    switch (random_.below(8)) {
+    switch (random_.below(11)) {
       case 0:
         edit.remove(key);
         break;
@@ -264,6 +289,24 @@ class Author {
       case 6:
         edit.set(key, random_.chance(50) ? std::string(200, 'n') : "", "x");
         break;
+      case 7: {  // of the timing: judged like the command
+        static const uint64_t margins[] = {1, 100, 300, 500, 99'999'999};
+        edit.set("cluster", "LeaseMarginMs", one_of(margins));
+        break;
+      }
+      case 8:
+        edit.set(key, "a", std::string(70'000, 'x'));
+        break;
+      case 9: {  // of a kind that nobody knows
+        core::Transaction odd = edit.done();
+        auto* change = odd.add_changes();
+        change->set_key(key);
+        change->set_name("a");
+        if (random_.chance(50)) change->set_kind(static_cast<tree::Change::Kind>(77));
+        if (random_.chance(50)) odd.add_preconditions()->set_kind(static_cast<tree::Precondition::Kind>(77));
+        *t->mutable_transaction() = std::move(odd);
+        return;
+      }
       default:
         edit.set(key, "a", random_.below(3));
     }

@@ -17,6 +17,7 @@ std::string settle(World& world) {
   };
   if (!world.run_until(revived, healing_max)) return "I4: the nodes do not come together";
   const std::string member = std::to_string(world.any_member());
+  (void)world.act("command " + member + " CLUSTER_MAINTENANCE - - Maintenance=0");
   for (const std::string& group : world.groups())
     (void)world.act("command " + member + " GROUP_ONLINE " + group + " -");
   for (int id : world.population())

@@ -182,6 +182,7 @@ void Monitor::sweep() {
 }
 
 void Monitor::end_now(Resource& r) {
+  r.was_active = r.active;
   r.active = r.held = false;
   r.state = monitor::OFFLINE;
   if (r.type == "ip-address") machine_.delete_address(r.parameters["Address"]);
@@ -213,6 +214,7 @@ void Monitor::report(const std::string& name, uint64_t order, const Resource& r,
   report->set_generation(r.generation);
   report->set_held(r.held);
   report->set_message(message);
+  report->set_dirty(r.state == monitor::OFFLINE && r.was_active && order != 0 && fails());
   if (r.type == "generic-program" && r.state == monitor::ONLINE && faults_.lie_permille > 0 &&
       machine_.random.below(1000) < static_cast<uint64_t>(faults_.lie_permille))
     report->set_state(monitor::FAILED);
@@ -226,6 +228,12 @@ void Monitor::report(const std::string& name, uint64_t order, const Resource& r,
 
 void Monitor::became(const std::string& name, const monitor::Order& order, monitor::State state,
                      const std::string& message) {
+  if (connected_ && !message.empty()) {
+    monitor::FromMonitor out;
+    out.mutable_log()->set_resource(order.resource());
+    out.mutable_log()->set_text(message);
+    say_(out);
+  }
   Resource& r = resources_[name];
   r.state = state;
   r.busy = false;
@@ -264,13 +272,26 @@ void Monitor::order(const monitor::Order& order) {
   if (order.generation() != 0) r.generation = order.generation();
   if (order.action() == monitor::Order::TERMINATE) {
     r.orders.clear();
-    ++r.run;
+    const uint64_t run = ++r.run;
     r.busy = true;
+    if (fails()) return will_not_end(name, order, run);
     return take_offline(
         name, [this, name, order] { became(name, order, monitor::OFFLINE); }, true);
   }
   r.orders.push_back(order);
   next(name);
+}
+
+bool Monitor::fails() {
+  return faults_.fail_permille > 0 &&
+         machine_.random.below(1000) < static_cast<uint64_t>(faults_.fail_permille);
+}
+
+// It goes on: a dismount that a process in the kernel's hands does not let end.
+void Monitor::will_not_end(const std::string& name, const monitor::Order& order, uint64_t run) {
+  after(operation(), [this, name, order, run] {
+    if (alive(name, run)) became(name, order, monitor::FAILED, "it does not end");
+  });
 }
 
 void Monitor::next(const std::string& name) {
@@ -293,6 +314,7 @@ void Monitor::next(const std::string& name) {
       if (order.action() == monitor::Order::OFFLINE) {
         r.state = monitor::OFFLINE_PENDING;
         report(name, order.order(), r, "");
+        if (r.active && fails()) return will_not_end(name, order, run);
       }
       return take_offline(name, [this, name, order] { became(name, order, monitor::OFFLINE); });
     case monitor::Order::CLOSE:
@@ -313,7 +335,7 @@ void Monitor::bring_online(const std::string& name, const monitor::Order& order)
     end_now(r);
     became(name, order, monitor::FAILED, why);
   };
-  if (machine_.random.below(1000) < static_cast<uint64_t>(faults_.fail_permille)) return failed("it broke");
+  if (fails()) return failed("it broke");
   if (!guarded(r) && !lease_valid()) return failed("not a member");
   if (r.type == "ip-address") return probe_address(name, order, run, machine_.clock() + await_conflict);
   if (r.type == "physical-disk") {

@@ -22,7 +22,7 @@ namespace holdfast::sim {
 
 // What a resource does that nobody asked it for.
 struct ResourceFaults {
-  int fail_permille = 0;  // an online that fails
+  int fail_permille = 0;  // an online that fails, an end that does not work or is dirty
   int slow_permille = 0;  // an operation that takes up to `slow_max`
   Duration slow_max = Duration::seconds(5);
   int hang_permille = 0;  // an operation that takes half a minute or more
@@ -68,7 +68,7 @@ class Monitor {
     ReservationKey key, victim;
     std::string uses_disk;  // of a filesystem: its device
     std::deque<monitor::Order> orders;
-    bool busy = false, held = false, active = false;
+    bool busy = false, held = false, active = false, was_active = false;
     uint64_t run = 0;  // counts operations: a terminate makes older ones void
     std::optional<core::Task<void>> task;
   };
@@ -106,6 +106,8 @@ class Monitor {
   void begin_ending();
   void pump_ending();
   Duration operation();
+  bool fails();
+  void will_not_end(const std::string& name, const monitor::Order& order, uint64_t run);
   bool guarded(const Resource& r) const { return r.type == "physical-disk" || r.type == "filesystem"; }
   bool alive(const std::string& name, uint64_t run) const;
   void after(Duration d, std::function<void()> what);

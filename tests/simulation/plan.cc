@@ -247,7 +247,9 @@ class Author {
     add("command 1 CLUSTER_SET - - LeaseMarginMs=" + std::to_string(500 + random_.below(2500)));
     for (int d = 1; d <= plan_.world.disks; ++d)
       add("command 1 GROUP_SET g" + std::to_string(d) + " - AutoFailbackType=1 PreferredOwners=n" +
-          node(any()));
+          node(any()) +
+          (random_.chance(40) ? " FailbackWindowStart=" + below(24) + " FailbackWindowEnd=" + below(24)
+                              : ""));
   }
 
   // Several faults in an order that asks one question of the protocol. Fate alone finds it rarely; here it

@@ -430,6 +430,9 @@ void World::try_something(int node, Random& random) {
   if (random.chance(10))
     service(node).deliver(core::LoadSampled{static_cast<uint32_t>(random.below(101)),
                                             static_cast<uint32_t>(random.below(101))});
+  if (random.chance(5) && service(node).core())
+    service(node).deliver(core::TransactionAsked{core::Edit().set("odd/asked", "by", number(node)).done(),
+                                                 "an adapter asks", [](const Status&) {}});
   if (random.chance(5))
     service(node).deliver(core::NetworkChanged{static_cast<int>(random.below(3)), random.chance(50)});
 }

@@ -3,6 +3,7 @@
 
 #include "base/version.h"
 #include "core/cluster/core.h"
+#include "core/commands/schema.h"
 #include "core/commands/wait.h"
 #include "core/properties/timing.h"
 #include "core/status/status.h"
@@ -82,7 +83,9 @@ void Core::handle(const ApiRequested& e) {
       break;
     case api::Request::kTransact: {
       Transaction transaction = q.transact().transaction();
-      if (auto legal = keep_timing_legal(tree(), &transaction); !legal) {
+      auto legal = keep_timing_legal(tree(), &transaction);
+      if (legal) legal = hold_to_schema(tree(), &transaction);
+      if (!legal) {
         answer_error(e.client, q.id(), legal.error());
         break;
       }

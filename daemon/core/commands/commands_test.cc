@@ -129,6 +129,28 @@ TEST(Commands, ADiskIsOneResource) {
   EXPECT_TRUE(check_schema(tree));
 }
 
+// Found by a simulated history: a raw transaction set a property to a value that no command would take.
+TEST(Commands, RawTransactionsAreHeldToTheSchema) {
+  const Tree tree = small_cluster();
+  auto held = [&](Edit edit) {
+    Transaction t = edit.done();
+    return hold_to_schema(tree, &t);
+  };
+  EXPECT_FALSE(held(Edit().set("cluster", "LeaseMarginMs", uint64_t{99'999'999})));
+  EXPECT_FALSE(held(Edit().set("groups/web", "Owner", uint64_t{60})));
+  EXPECT_FALSE(held(Edit().remove("groups/web"))) << "resources of it are left";
+  EXPECT_TRUE(held(Edit().set("groups/web", "Owner", uint64_t{2})));
+  EXPECT_TRUE(held(Edit().set("applications/mine", "Owner", uint64_t{60})));
+  Transaction first = Edit().set("resources/x", "Group", "web").set("resources/x", "Type", "mine").done();
+  Transaction second = Edit().remove("groups/web").remove("resources").done();
+  ASSERT_TRUE(hold_to_schema(tree, &first));
+  ASSERT_TRUE(hold_to_schema(tree, &second));
+  Tree after = tree;
+  ASSERT_TRUE(after.check(first));
+  after.apply(first, Sequence{100});
+  EXPECT_EQ(after.check(second).error().code, ErrorCode::conflict) << "both were judged against one tree";
+}
+
 TEST(Commands, RacesEndInConflict) {
   const Tree before = small_cluster();
   struct Race {

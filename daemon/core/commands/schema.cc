@@ -136,4 +136,32 @@ Status check_schema(const Tree& tree) {
   return check_resources(tree);
 }
 
+Status hold_to_schema(const Tree& tree, Transaction* transaction) {
+  static constexpr std::string_view roots[] = {"cluster", "nodes", "groups", "resources", "revoked"};
+  const auto concerns = [](const auto& change) {
+    const std::string_view key = change.key();
+    return std::find(std::begin(roots), std::end(roots), key.substr(0, key.find('/'))) != std::end(roots);
+  };
+  if (std::none_of(transaction->changes().begin(), transaction->changes().end(), concerns)) return {};
+  if (!tree.check(*transaction)) return {};  // whoever orders it says why it cannot be
+  Tree changed = tree;
+  changed.apply(*transaction, Sequence{1});
+  if (auto sound = check_schema(changed); !sound && check_schema(tree))
+    return fail(ErrorCode::invalid_argument, "the database would break: " + sound.error().message, 0,
+                sound.error().hint.empty() ? "use the command for it, which keeps the rest in step"
+                                           : sound.error().hint);
+  // As any command that changes how objects refer to each other: it was judged against this tree.
+  const Value* structure = tree.find_value("cluster", "Structure");
+  const uint64_t counter = tree.number("cluster", "Structure");
+  Edit rely;
+  if (structure)
+    rely.require_equal("cluster", "Structure", *structure);
+  else
+    rely.require_unset("cluster", "Structure");
+  rely.set("cluster", "Structure", counter + 1);
+  transaction->mutable_preconditions()->MergeFrom(rely.done().preconditions());
+  transaction->mutable_changes()->MergeFrom(rely.done().changes());
+  return {};
+}
+
 }  // namespace holdfast::core

@@ -17,4 +17,9 @@ namespace holdfast::core {
 // corrupt with the first invariant that does not hold, its number included.
 Status check_schema(const Tree& tree);
 
+// For a raw transaction of the API: invalid_argument when `tree` is sound and would not be so afterwards.
+// What concerns only keys of applications passes as it is; the rest gets the precondition that nobody changes
+// the structure meanwhile.
+Status hold_to_schema(const Tree& tree, Transaction* transaction);
+
 }  // namespace holdfast::core
